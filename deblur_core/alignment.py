@@ -1,0 +1,51 @@
+"""Brings a sharp neighbour onto a blurred frame by optical flow, and says where that can be trusted.
+
+Blur and sharpness disturb flow, so it is computed on low-passed luma at half size, where both look alike (DIS,
+Kroeger et al. 2016). Knows no network and no video.
+"""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+_LOWPASS_SIGMA = 1.25  # at half size: 2.5 px of the full frame, about the blur that a restorer meets
+
+
+@lru_cache(maxsize=1)
+def _flow_engine() -> "cv2.DISOpticalFlow":
+    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+
+def flow_luma(frame: np.ndarray) -> np.ndarray:
+    """uint8 or uint16 RGB [H, W, 3] → uint8 [H/2, W/2], low-passed: what flow is computed on."""
+    if frame.dtype == np.uint16:
+        frame = (frame >> 8).astype(np.uint8)
+    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    half = cv2.resize(gray, ((gray.shape[1] + 1) // 2, (gray.shape[0] + 1) // 2), interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(half, (0, 0), _LOWPASS_SIGMA)
+
+
+def align(
+    reference: np.ndarray, target_luma: np.ndarray, reference_luma: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Warps `reference` onto the target.
+
+    reference: uint8 or uint16 RGB [H, W, 3]; target_luma: `flow_luma` of the target frame.
+    Returns the warped reference (same dtype and shape) and its validity, float32 [H, W] in {0, 1}: 0 where the warp
+    reads from outside the reference. Frames whose shorter side is under 32 px come back unwarped.
+    """
+    height, width = reference.shape[:2]
+    if min(height, width) < 32:
+        return reference, np.ones((height, width), np.float32)
+    if reference_luma is None:
+        reference_luma = flow_luma(reference)
+    half = _flow_engine().calc(target_luma, reference_luma, None)
+    scale_x, scale_y = width / half.shape[1], height / half.shape[0]
+    flow = cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR)
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    map_x = columns + flow[..., 0] * np.float32(scale_x)
+    map_y = rows + flow[..., 1] * np.float32(scale_y)
+    warped = cv2.remap(reference, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    inside = (map_x >= 0) & (map_x <= width - 1) & (map_y >= 0) & (map_y <= height - 1)
+    return warped, inside.astype(np.float32)

@@ -1,0 +1,1 @@
+"""Blur made on purpose, with known truth: exposure in linear light, motion, noise, compression. Knows no network."""

@@ -1,0 +1,96 @@
+"""Is a restored frame better than the blurred one? Decided without truth, so that a restorer can never do harm unseen.
+
+Two things must hold. It is sharper: gradient energy went up. And it is still the same picture: blurred again by the
+kernels that explain the blurred frame best, tile by tile, it gives that frame back (the consistency behind
+Reblur2Deblur, Chen et al. 2018, Eq. 2). Knows no network and no video.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+_TILE = 64  # at half size: 128 px of the frame
+_KERNEL_RADIUS = 8  # at half size: blur of up to 32 px of the frame
+
+
+@dataclass(frozen=True)
+class VerdictLimits:
+    """sharpness_gain: least ratio of sharpness after to before; reblur_error: most energy of the blurred frame that
+    the restored one, blurred again, may fail to explain (share of its variance, 0 to 1)."""
+
+    sharpness_gain: float = 1.02
+    reblur_error: float = 0.10
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Sharpness on the scale of `sharpness`; reblur_error in [0, 1]; accepted: the restored frame is the better one."""
+
+    sharpness_before: float
+    sharpness_after: float
+    reblur_error: float
+    accepted: bool
+
+
+def sharpness(luma: np.ndarray) -> float:
+    """No-reference sharpness of a luma plane (uint8 or uint16 full scale): mean gradient energy, 8-bit grey levels².
+
+    Tenengrad (Sobel), which noise and compression disturb less than the variance of the Laplacian.
+    """
+    gray = _as_float(luma)
+    dx = cv2.Sobel(gray, cv2.CV_32F, 1, 0, scale=0.125)
+    dy = cv2.Sobel(gray, cv2.CV_32F, 0, 1, scale=0.125)
+    return float(np.mean(dx * dx) + np.mean(dy * dy))
+
+
+def reblur_error(restored_luma: np.ndarray, blurred_luma: np.ndarray) -> float:
+    """Share of the blurred frame's variance that no local blur of the restored frame explains; 0 is perfect.
+
+    For each tile the best kernel is found in closed form (regularised least squares in the Fourier domain, cut to
+    17 × 17 at half size); [H, W] both, of any size from 32 px up; smaller frames give 0.
+    """
+    restored, blurred = _half(restored_luma), _half(blurred_luma)
+    tile = min(_TILE, *restored.shape)
+    if tile < 2 * _KERNEL_RADIUS + 1:
+        return 0.0
+    window = np.outer(np.hanning(tile + 2)[1:-1], np.hanning(tile + 2)[1:-1]).astype(np.float32)
+    sharp, soft = _tiles(restored, tile, window), _tiles(blurred, tile, window)
+    sharp_f, soft_f = np.fft.rfft2(sharp), np.fft.rfft2(soft)
+    power = np.square(np.abs(sharp_f))
+    floor = 1e-3 * power.mean(axis=(1, 2), keepdims=True) + 1e-3
+    kernel = np.fft.irfft2(soft_f * np.conj(sharp_f) / (power + floor), s=(tile, tile))
+    reach = np.r_[0 : _KERNEL_RADIUS + 1, tile - _KERNEL_RADIUS : tile]
+    support = np.zeros((tile, tile), bool)
+    support[np.ix_(reach, reach)] = True
+    again = np.fft.irfft2(sharp_f * np.fft.rfft2(np.where(support, kernel, 0.0)), s=(tile, tile))
+    unexplained = np.square(soft - again).sum()
+    total = np.square(soft).sum()
+    return float(unexplained / total) if total > 0 else 0.0
+
+
+def judge(restored_luma: np.ndarray, blurred_luma: np.ndarray, limits: VerdictLimits | None = None) -> Verdict:
+    """Compares a restored luma plane with the blurred one, both [H, W] of one dtype."""
+    limits = limits or VerdictLimits()
+    before, after = sharpness(blurred_luma), sharpness(restored_luma)
+    error = reblur_error(restored_luma, blurred_luma)
+    accepted = after >= before * limits.sharpness_gain and error <= limits.reblur_error
+    return Verdict(before, after, error, accepted)
+
+
+def _as_float(luma: np.ndarray) -> np.ndarray:
+    return luma.astype(np.float32) / np.float32(257.0) if luma.dtype == np.uint16 else luma.astype(np.float32)
+
+
+def _half(luma: np.ndarray) -> np.ndarray:
+    gray = _as_float(luma)
+    return cv2.resize(gray, (gray.shape[1] // 2, gray.shape[0] // 2), interpolation=cv2.INTER_AREA)
+
+
+def _tiles(gray: np.ndarray, tile: int, window: np.ndarray) -> np.ndarray:
+    """float32 [N, tile, tile], each with its (windowed) mean removed; what is left over at the edges is not judged."""
+    rows, columns = gray.shape[0] // tile, gray.shape[1] // tile
+    cut = gray[: rows * tile, : columns * tile].reshape(rows, tile, columns, tile).swapaxes(1, 2)
+    flat = cut.reshape(-1, tile, tile)
+    mean = (flat * window).sum(axis=(1, 2), keepdims=True) / window.sum()
+    return (flat - mean) * window
