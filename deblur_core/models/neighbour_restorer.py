@@ -33,7 +33,8 @@ class NeighbourRestorer(Restorer):
         self.device = device
         self.dtype = inference_dtype(device)
         network.pool_locally(TRAINING_PATCH)
-        self._network = network.to(device=device, memory_format=torch.channels_last).eval()
+        self._network: NeighbourNAFNet = network.to(device).eval()
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def load(cls, name: str, weights: Path, weights_sha256: str, device: torch.device) -> "NeighbourRestorer":

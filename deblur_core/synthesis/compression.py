@@ -36,6 +36,6 @@ def h264(frames: Sequence[np.ndarray], crf: float, preset: str = "veryfast", gop
             out.mux(stream.encode(picture))
         out.mux(stream.encode(None))
     buffer.seek(0)
-    with av.open(buffer) as source:
+    with av.open(buffer, "r") as source:
         source.streams.video[0].thread_count = 1
         return [picture.to_ndarray(format="rgb24") for picture in source.decode(video=0)]

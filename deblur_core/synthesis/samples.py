@@ -27,7 +27,7 @@ class SampleSettings:
 
 @dataclass(frozen=True)
 class Sample:
-    """All uint8 RGB [S, S, 3], S = patch + 2 × margin; `before` and `after` are sharp, as recorded; `truth` is clean."""
+    """All uint8 RGB [S, S, 3], S = patch + 2 × margin; neighbours are sharp, as recorded; `truth` is clean."""
 
     truth: np.ndarray
     blurred: np.ndarray

@@ -77,7 +77,8 @@ def train(
 ) -> None:
     """Fits the network for `minutes` of wall clock (the cosine schedule ends with them) and writes weights and log.
 
-    start_from: weights to go on from. `out` gets float16 weights of the moving average (EMA 0.999) every five minutes; `out` with `.jsonl` the log.
+    start_from: weights to go on from. `out` gets float16 weights of the moving average (EMA 0.999) every five minutes,
+    `out` with `.jsonl` the log.
     """
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
@@ -89,7 +90,7 @@ def train(
         context.Process(target=_produce, args=(data, settings, seed * 1000 + worker, queue), daemon=True).start()
     validation = list(_validation(load_corpus(data, most_frames=60, only=HELD_OUT), settings))
     pool = [queue.get() for _ in range(64)]
-    net = NeighbourNAFNet().to(memory_format=torch.channels_last)
+    net = _network()
     if start_from is not None:
         net.load_state_dict({name: value.float() for name, value in load_file(str(start_from)).items()})
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, betas=(0.9, 0.9), weight_decay=1e-3)
@@ -120,6 +121,11 @@ def train(
     _checkpoint(average, out, validation, step, 1.0, running)
 
 
+def _network() -> NeighbourNAFNet:
+    net: NeighbourNAFNet = NeighbourNAFNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
+
+
 def _refresh(pool: list[np.ndarray], queue: "multiprocessing.Queue[np.ndarray]", oldest: int) -> int:
     """Moves fresh samples into the pool (grown to 600, then oldest out first); never waits for one."""
     for _ in range(16):
@@ -146,7 +152,7 @@ def _validation(clips: list[Clip], settings: SampleSettings) -> Iterator[np.ndar
 def _checkpoint(
     average: dict[str, Tensor], out: Path, validation: list[np.ndarray], step: int, progress: float, loss: float
 ) -> None:
-    net = NeighbourNAFNet().to(memory_format=torch.channels_last)
+    net = _network()
     net.load_state_dict(average)
     gains, before = [], []
     with torch.inference_mode():

@@ -1,0 +1,87 @@
+"""`videos.parquet`: one row for each video of the archive, as the last run that touched it left it.
+
+It is what makes the next run fast: a row whose source, models and settings are unchanged means nothing to do.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+
+import pyarrow as pa
+
+from deblur_core.manifests.frames import from_bytes, to_bytes
+
+RESTORED, UNCHANGED, FAILED = "restored", "unchanged", "failed"
+
+VIDEO_SCHEMA = pa.schema(
+    [
+        pa.field("video", pa.string(), nullable=False),
+        pa.field("source_etag", pa.string(), nullable=False),
+        pa.field("source_bytes", pa.int64(), nullable=False),
+        pa.field("fingerprint", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("stage", pa.string(), nullable=True),
+        pa.field("error", pa.string(), nullable=True),
+        pa.field("output", pa.string(), nullable=True),
+        pa.field("output_bytes", pa.int64(), nullable=True),
+        pa.field("frames", pa.int64(), nullable=False),
+        pa.field("blurred", pa.int64(), nullable=False),
+        pa.field("restored", pa.int64(), nullable=False),
+        pa.field("rejected", pa.int64(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("finished_at", pa.timestamp("ms", tz="UTC"), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """A row. fingerprint: hash of models and settings; output: the published key; finished_at: ms since 1970."""
+
+    video: str
+    source_etag: str
+    source_bytes: int
+    fingerprint: str
+    status: str
+    stage: str | None
+    error: str | None
+    output: str | None
+    output_bytes: int | None
+    frames: int
+    blurred: int
+    restored: int
+    rejected: int
+    run_id: str
+    finished_at: int
+
+
+def records_to_bytes(records: Iterable[VideoRecord]) -> bytes:
+    """A Parquet file of the rows, sorted by video."""
+    rows = sorted(records, key=lambda record: record.video)
+    columns = [
+        pa.array([getattr(row, name.name) for row in rows], field.type)
+        for name, field in zip(fields(VideoRecord), VIDEO_SCHEMA, strict=True)
+    ]
+    table = pa.Table.from_arrays(columns, schema=VIDEO_SCHEMA)
+    return to_bytes(table, {"schema": "restore-archive/videos"})
+
+
+def records_from_bytes(data: bytes, where: str) -> dict[str, VideoRecord]:
+    """The rows by video. Raises StorageError naming `where` when the file is not ours."""
+    table, _ = from_bytes(data, where)
+    columns: Mapping[str, list[object]] = {
+        name: (table[name].cast(pa.int64()) if name == "finished_at" else table[name]).to_pylist()
+        for name in VIDEO_SCHEMA.names
+    }
+    rows = zip(*(columns[field.name] for field in fields(VideoRecord)), strict=True)
+    records = (VideoRecord(*row) for row in rows)
+    return {record.video: record for record in records}
+
+
+def merged(old: Mapping[str, VideoRecord], new: Iterable[VideoRecord]) -> dict[str, VideoRecord]:
+    """The rows of an archive after a run: new ones replace old ones of the same video."""
+    return {**old, **{record.video: record for record in new}}
+
+
+def as_row(record: VideoRecord) -> dict[str, object]:
+    """A record as plain values, for JSON."""
+    return asdict(record)
