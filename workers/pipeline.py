@@ -1,0 +1,295 @@
+"""The driver's loop: videos in, records out; every stage streams, and one video's trouble stays its own.
+
+It holds a few hundred bytes for each segment of the videos on their way, and lets only so many videos be on their way
+at once. What it knows it can lose: all state that matters lies in the object store.
+"""
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+import ray
+
+from deblur_core.errors import DeclinedVideoError, RestoreArchiveError, VideoError
+from deblur_core.manifests.videos import FAILED, VideoRecord
+from workers.job import Job, SegmentTask, VideoTask
+from workers.pool import Done, Lost, Pool, PoolError
+from workers.progress import STAGES, Snapshot, StageProgress
+from workers.results import Assembled, Call, Classified, Deblurred, Planned, Published, VideoOutcome
+from workers.sizing import POOLS, pool_sizes
+from workers.video_state import VideoState
+
+log = logging.getLogger(__name__)
+
+MOST_DEATHS = 3
+_VIDEOS_PER_ACTOR = 4
+_RESIZE_EVERY_SECONDS = 5.0
+# Within the media pool: planning feeds everything else, publishing frees temporary data.
+_URGENCY = {"plan": 0, "publish": 1, "assemble": 2, "classify": 0, "deblur": 0}
+
+
+class PipelineStoppedError(RestoreArchiveError):
+    """The run was stopped before this video was finished; running again continues it."""
+
+
+class Pipeline:
+    """Runs videos through all stages over pools of actors. `submit` may be called from any thread."""
+
+    def __init__(self, job: Job, namespace: str = "restore-archive") -> None:
+        self.job = job
+        self._pools = {spec.name: Pool(spec, job, namespace) for spec in POOLS}
+        self._pool_of = {stage: spec.name for spec in POOLS for stage in spec.stages}
+        self._queues: dict[str, list[tuple[Any, ...]]] = {spec.name: [] for spec in POOLS}
+        self._tie = itertools.count()
+        self._states: dict[str, VideoState] = {}
+        self._futures: dict[str, Future[VideoOutcome]] = {}
+        self._waiting: list[tuple[int, int, VideoTask]] = []
+        self._orders = itertools.count()
+        self._deaths: Counter[Call] = Counter()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._stages = {name: StageProgress() for name in STAGES}
+        self._totals = Counter[str]()
+        self._resources: dict[str, float] = {}
+        self._resized_at = 0.0
+        self._writing = threading.Lock()
+        self._ended: BaseException | None = None
+        self._thread = threading.Thread(target=self._loop, name="pipeline", daemon=True)
+
+    def start(self) -> None:
+        """Starts the actors and the loop. Ray must be initialised."""
+        self._thread.start()
+
+    def submit(self, videos: Iterable[VideoTask]) -> list["Future[VideoOutcome]"]:
+        """Queues videos, longest first; each future gives the video's outcome (failures are outcomes too).
+
+        Raises what ended the loop, if it has ended.
+        """
+        futures = []
+        with self._lock:
+            if self._ended is not None:
+                raise self._ended
+            for video in videos:
+                future: Future[VideoOutcome] = Future()
+                self._futures[video.video] = future
+                heapq.heappush(self._waiting, (-video.size_bytes, next(self._orders), video))
+                self._totals["videos"] += 1
+                futures.append(future)
+        return futures
+
+    def snapshot(self) -> Snapshot:
+        """How far the run is, from any thread."""
+        with self._lock:
+            stages = {
+                name: replace(stage, actors=len(self._pools[self._pool_of[name]].reports))
+                for name, stage in self._stages.items()
+            }
+            return Snapshot(stages, self._totals["videos"], self._totals["done"], self._totals["failed"])
+
+    def exclusively(self, write: Callable[[], None]) -> None:
+        """Runs `write` while no other thread of this run writes: shards share one videos.parquet."""
+        with self._writing:
+            write()
+
+    def stop(self) -> None:
+        """Ends the loop and kills every actor; unfinished futures raise PipelineStoppedError. Safe to call twice."""
+        self._stopping.set()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(timeout=20.0)
+        for pool in self._pools.values():
+            pool.stop()
+        self._abandon(PipelineStoppedError("stopped before this video was finished: run again to continue"))
+
+    def _loop(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._fit_to_cluster()
+                self._admit()
+                self._dispatch()
+                self._take_in()
+        except PoolError as error:
+            log.debug("pool failed", exc_info=True)
+            self._abandon(error)
+        except BaseException as error:
+            log.exception("the pipeline's loop failed")
+            self._abandon(error)
+
+    def _abandon(self, error: BaseException) -> None:
+        with self._lock:
+            self._ended = self._ended or error
+            futures, self._futures = self._futures, {}
+        for future in futures.values():
+            if not future.done():
+                future.set_exception(error)
+
+    def _fit_to_cluster(self) -> None:
+        """Follows the cluster as nodes come and go: every pool gets its share of what is there now."""
+        if time.monotonic() - self._resized_at < _RESIZE_EVERY_SECONDS:
+            return
+        self._resized_at = time.monotonic()
+        resources = ray.cluster_resources()
+        relevant = {name: resources.get(name, 0.0) for name in ("CPU", "GPU", "memory")}
+        if relevant == self._resources:
+            return
+        self._resources = relevant
+        with self._lock:
+            for name, size in pool_sizes(relevant).items():
+                self._pools[name].resize(size)
+
+    def _admit(self) -> None:
+        """Lets waiting videos in while there is room; what is on its way is what the driver's memory holds."""
+        room = _VIDEOS_PER_ACTOR * max(sum(pool.alive for pool in self._pools.values()), 1)
+        with self._lock:
+            while self._waiting and len(self._states) < room:
+                _, order, video = heapq.heappop(self._waiting)
+                state = VideoState(video, order)
+                self._states[video.video] = state
+                self._queue(state, [Call("plan", video)])
+
+    def _queue(self, state: VideoState, calls: Sequence[Call]) -> None:
+        for call in calls:
+            if call.stage == "deblur" and state.cannot_rebuild is not None:
+                self._fail(state, "declined", DeclinedVideoError(state.cannot_rebuild))
+                return
+            self._stages[call.stage] = self._stages[call.stage].queued(_frames(call))
+            self._push(state, call)
+
+    def _push(self, state: VideoState, call: Call) -> None:
+        place = call.task.first_frame if isinstance(call.task, SegmentTask) else -1
+        entry = (_URGENCY[call.stage], state.order, place, next(self._tie), call)
+        heapq.heappush(self._queues[self._pool_of[call.stage]], entry)
+
+    def _dispatch(self) -> None:
+        with self._lock:
+            for name, queue in self._queues.items():
+                pool = self._pools[name]
+                slots = pool.free_slots()
+                while queue and slots:
+                    call = heapq.heappop(queue)[-1]
+                    if _video(call).video in self._states:
+                        pool.send(call)
+                        slots -= 1
+                    else:
+                        self._forget(call)
+
+    def _take_in(self) -> None:
+        references = [reference for pool in self._pools.values() for reference in pool.references()]
+        if not references:
+            self._stopping.wait(0.05)
+            return
+        ready, _ = ray.wait(references, num_returns=1, timeout=0.25)
+        if ready and len(references) > 1:
+            ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
+        with self._lock:
+            for reference in ready:
+                for pool in self._pools.values():
+                    for event in pool.collect(reference):
+                        self._handle(event)
+
+    def _handle(self, event: Done | Lost) -> None:
+        state = self._states.get(_video(event.call).video)
+        if state is None:
+            self._forget(event.call)
+            return
+        if isinstance(event, Lost):
+            self._requeue(state, event)
+        elif event.error is not None:
+            self._fail(state, _stage_of(event.call, event.error), event.error)
+        else:
+            self._advance(state, event)
+
+    def _forget(self, call: Call) -> None:
+        """A call of a video that has failed meanwhile."""
+        self._stages[call.stage] = self._stages[call.stage].queued(-_frames(call))
+
+    def _requeue(self, state: VideoState, event: Lost) -> None:
+        if event.guilty:
+            self._deaths[event.call] += 1
+        if self._deaths[event.call] >= MOST_DEATHS:
+            what = _describe(event.call)
+            reason = f"{what} killed its worker {MOST_DEATHS} times and is set aside ({event.cause})"
+            self._fail(state, event.call.stage, VideoError(reason))
+        else:
+            log.warning("lost the actor at %s of %s; it is done again", event.call.stage, state.task.video)
+            self._push(state, event.call)
+
+    def _advance(self, state: VideoState, event: Done) -> None:
+        call, result, cost = event.call, event.result, event.cost
+        assert cost is not None
+        stage = self._stages[call.stage]
+        self._stages[call.stage] = stage.finished(_frames(call), cost.seconds, cost.reused)
+        if isinstance(result, Planned) and result.record is not None:
+            self._finish(state, VideoOutcome(result.record, skipped=True))
+        elif isinstance(result, Planned):
+            self._queue(state, state.planned(result))
+        elif isinstance(result, Classified):
+            self._queue(state, state.classified(call.task.number, result.blurred))
+        elif isinstance(result, Deblurred):
+            self._queue(state, state.deblurred(call.task.number, result.restored))
+        elif isinstance(result, Assembled):
+            self._queue(state, state.encoded(call.task.number))
+        elif isinstance(result, Published):
+            self._finish(state, VideoOutcome(result.record))
+
+    def _fail(self, state: VideoState, stage: str, error: BaseException) -> None:
+        """Ends one video; what is queued of it is dropped when its turn comes."""
+        if not isinstance(error, RestoreArchiveError):
+            log.error("%s of %s raised what it should not", stage, state.task.video, exc_info=error)
+        task = state.task
+        record = VideoRecord(
+            video=task.video,
+            source_etag=task.etag,
+            source_bytes=task.size_bytes,
+            fingerprint=self.job.fingerprint,
+            status=FAILED,
+            stage=stage,
+            error=_one_line(error),
+            output=None,
+            output_bytes=None,
+            frames=sum(segment.frame_count for segment in state.segments),
+            blurred=sum(map(sum, state.blurred.values())),
+            restored=0,
+            rejected=0,
+            run_id=self.job.run_id,
+            finished_at=int(time.time() * 1000),
+        )
+        self._totals["failed"] += 1
+        self._finish(state, VideoOutcome(record))
+
+    def _finish(self, state: VideoState, outcome: VideoOutcome) -> None:
+        del self._states[state.task.video]
+        self._totals["done"] += 1
+        future = self._futures.pop(state.task.video, None)
+        if future is not None:
+            future.set_result(outcome)
+
+
+def _video(call: Call) -> VideoTask:
+    return call.task.video if isinstance(call.task, SegmentTask) else call.task
+
+
+def _frames(call: Call) -> int:
+    return call.task.frame_count if isinstance(call.task, SegmentTask) else 0
+
+
+def _describe(call: Call) -> str:
+    task = call.task
+    if isinstance(task, SegmentTask):
+        return f"{task.video.video}: frames {task.first_frame} to {task.stop_frame - 1}"
+    return str(task.video)
+
+
+def _stage_of(call: Call, error: BaseException) -> str:
+    return "declined" if isinstance(error, DeclinedVideoError) else call.stage
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, RestoreArchiveError) and text else f"{type(error).__name__}: {text}"

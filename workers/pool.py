@@ -1,0 +1,193 @@
+"""A pool of like actors: keeps as many alive as it should, sends work only to those that said ready, two calls each.
+
+Actors are never restarted by Ray and calls are never retried by it: a lost actor is replaced here and its calls go
+back to the caller, who queues them again. Knows nothing about what the calls do.
+"""
+
+import itertools
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+
+from workers.actors import ActorReport, StageActor
+from workers.job import Job
+from workers.results import Call, Cost, StageResult
+from workers.sizing import PoolSize, PoolSpec
+
+CALLS_PER_ACTOR = 2
+_MOST_FAILED_STARTS = 3
+
+Ref = Any  # ray.ObjectRef; Ray's own types are not exact
+
+
+class PoolError(Exception):
+    """Actors of a pool cannot start; the message says why."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A call came back. `error` is what it raised, else `result` and `cost` are set."""
+
+    call: Call
+    result: StageResult | None = None
+    cost: Cost | None = None
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A call whose actor died. `guilty`: it was being run when an actor died on a node that still lives."""
+
+    call: Call
+    guilty: bool
+    cause: str
+
+
+@dataclass
+class _Member:
+    handle: Any
+    report: ActorReport | None = None
+    retired: bool = False
+    calls: "OrderedDict[Ref, Call]" = field(default_factory=OrderedDict)
+
+
+class Pool:
+    """All actors of one kind. Not thread-safe: one loop owns it."""
+
+    def __init__(self, spec: PoolSpec, job: Job, namespace: str) -> None:
+        self.spec = spec
+        self._job, self._namespace = job, namespace
+        self._members: dict[str, _Member] = {}
+        self._starting: dict[Ref, str] = {}
+        self._size = PoolSize(0, 0, 0)
+        self._numbers = itertools.count()
+        self._failed_starts = 0
+
+    @property
+    def reports(self) -> list[ActorReport]:
+        """What the actors that are ready said of themselves."""
+        return [member.report for member in self._members.values() if member.report is not None]
+
+    @property
+    def alive(self) -> int:
+        """Actors that are ready or starting."""
+        return sum(not member.retired for member in self._members.values())
+
+    def resize(self, size: PoolSize) -> None:
+        """Starts or retires actors until there are `size.count`; a retired one finishes what it has."""
+        self._size = size
+        active = [name for name, member in self._members.items() if not member.retired]
+        # Those that have not even started go first, then the least loaded.
+        active.sort(key=lambda name: (self._members[name].report is not None, len(self._members[name].calls)))
+        for name in active[: max(len(active) - size.count, 0)]:
+            self._members[name].retired = True
+            self._release_if_idle(name)
+        for _ in range(size.count - len(active)):
+            self._start()
+
+    def free_slots(self) -> int:
+        """Calls that could be sent right now."""
+        return sum(CALLS_PER_ACTOR - len(member.calls) for member in self._ready_members())
+
+    def send(self, call: Call) -> None:
+        """Sends a call to the least loaded ready actor. Only when `free_slots` is positive."""
+        member = min(self._ready_members(), key=lambda member: len(member.calls))
+        reference = member.handle.run.remote(call.stage, call.task)
+        member.calls[reference] = call
+
+    def references(self) -> list[Ref]:
+        """Everything that `ray.wait` should watch for this pool."""
+        return [*self._starting, *(ref for member in self._members.values() for ref in member.calls)]
+
+    def collect(self, reference: Ref) -> list[Done | Lost]:
+        """Takes in a reference that `ray.wait` found ready. Raises PoolError when actors keep failing to start."""
+        if reference in self._starting:
+            return self._started(reference)
+        for name, member in self._members.items():
+            if reference in member.calls:
+                return self._returned(name, member, reference)
+        return []  # of an actor that was lost meanwhile
+
+    def stop(self) -> None:
+        """Kills every actor at once."""
+        for member in self._members.values():
+            ray.kill(member.handle, no_restart=True)
+        self._members.clear()
+        self._starting.clear()
+
+    def _ready_members(self) -> list[_Member]:
+        return [
+            member
+            for member in self._members.values()
+            if member.report is not None and not member.retired and len(member.calls) < CALLS_PER_ACTOR
+        ]
+
+    def _start(self) -> None:
+        name = f"{self._job.run_id}-{self.spec.name}-{next(self._numbers)}"
+        options = {"num_gpus": self._size.num_gpus, "num_cpus": self._size.num_cpus}
+        actor = StageActor.options(  # type: ignore[attr-defined]
+            name=name, namespace=self._namespace, **options
+        ).remote(self._job, self.spec.stages, self._size.threads)
+        self._members[name] = _Member(actor)
+        self._starting[actor.ready.remote()] = name
+
+    def _started(self, reference: Ref) -> list[Done | Lost]:
+        name = self._starting.pop(reference)
+        member = self._members.get(name)
+        try:
+            report = cast(ActorReport, ray.get(reference))
+        except (RayActorError, RayTaskError) as cause:
+            self._members.pop(name, None)
+            if member is not None and not member.retired:
+                self._failed_starts += 1
+                if self._failed_starts >= _MOST_FAILED_STARTS:
+                    raise PoolError(f"no {self.spec.name} actor can start: {_last_line(cause)}") from cause
+                self._start()
+            return []
+        self._failed_starts = 0
+        if member is not None:
+            member.report = report
+            self._release_if_idle(name)
+        return []
+
+    def _returned(self, name: str, member: _Member, reference: Ref) -> list[Done | Lost]:
+        try:
+            result, cost = ray.get(reference)
+        except RayActorError as cause:
+            return self._lose(name, _last_line(cause))
+        except RayTaskError as error:
+            call = member.calls.pop(reference)
+            self._release_if_idle(name)
+            return [Done(call, error=error.cause if isinstance(error.cause, BaseException) else error)]
+        call = member.calls.pop(reference)
+        self._release_if_idle(name)
+        return [Done(call, result, cost)]
+
+    def _lose(self, name: str, cause: str) -> list[Done | Lost]:
+        """An actor died: its calls go back, only the one it was at (the oldest) may be to blame for it."""
+        member = self._members.pop(name)
+        node_alive = member.report is not None and member.report.node_id in living_nodes()
+        lost = [Lost(call, node_alive and number == 0, cause) for number, call in enumerate(member.calls.values())]
+        if not member.retired:
+            self._start()
+        return list(lost)
+
+    def _release_if_idle(self, name: str) -> None:
+        member = self._members[name]
+        if member.retired and not member.calls:
+            del self._members[name]
+            self._starting = {ref: owner for ref, owner in self._starting.items() if owner != name}
+            ray.kill(member.handle, no_restart=True)
+
+
+def living_nodes() -> set[str]:
+    """Ids of the nodes that Ray takes for alive."""
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

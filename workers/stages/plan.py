@@ -1,0 +1,61 @@
+"""Plan: what the video is, when its frames are shown and where it can be cut. Reads all packets, decodes one frame."""
+
+import json
+
+from deblur_core.errors import DeclinedVideoError, ObjectNotFoundError, StorageError
+from deblur_core.manifests.frames import from_bytes
+from deblur_core.manifests.videos import VideoRecord
+from deblur_core.video.encode import EncodeSettings, choose_encoder
+from deblur_core.video.index import index_video, plan_segments
+from deblur_core.video.probe import VideoInfo, probe
+from workers.job import Job, VideoTask, suffix_of
+from workers.planned_video import PlannedVideos, Stores, index_from_bytes, index_to_bytes, open_video
+from workers.results import Planned
+
+
+class PlanStage:
+    """Cuts a video into segments of whole closed GOPs."""
+
+    def __init__(self, job: Job, stores: Stores, videos: PlannedVideos) -> None:
+        self._job, self._stores = job, stores
+
+    def run(self, task: VideoTask) -> tuple[Planned, bool]:
+        """Raises NotAVideoError, DamagedVideoError or DeclinedVideoError for what cannot be planned."""
+        record = self._published(task)
+        if record is not None:
+            return Planned((), record, None), True
+        with open_video(self._stores.source, task) as file:
+            info = probe(file, task.video)
+            reused = self._stores.work.exists(self._job.index_key(task))
+            if reused:
+                index = index_from_bytes(self._stores.work.read(self._job.index_key(task)))
+            else:
+                index = index_video(file, task.video, info)
+                self._stores.work.put(self._job.index_key(task), index_to_bytes(index))
+        segments = plan_segments(index, self._job.options.segment_frames)
+        spans = tuple((segment.first_frame, segment.stop_frame) for segment in segments)
+        return Planned(spans, None, self._cannot_rebuild(task, info)), reused
+
+    def _cannot_rebuild(self, task: VideoTask, info: VideoInfo) -> str | None:
+        options = self._job.options
+        try:
+            suffix = suffix_of(self._job.output_key(task, rebuilt=True))
+            choose_encoder(info, suffix, EncodeSettings(codec=options.codec, crf=options.crf))
+        except DeclinedVideoError as reason:
+            return str(reason)
+        return None
+
+    def _published(self, task: VideoTask) -> VideoRecord | None:
+        """The record of a video that an interrupted run had finished, if it was made from the same inputs."""
+        key = self._job.manifest_key(task)
+        try:
+            _, metadata = from_bytes(self._stores.destination.read(key), key)
+        except (ObjectNotFoundError, StorageError):
+            return None
+        if metadata.get("fingerprint") != self._job.fingerprint or metadata.get("source_etag") != task.etag:
+            return None
+        record = VideoRecord(**json.loads(metadata["record"]))
+        if record.output is None or not self._stores.destination.exists(record.output):
+            return None
+        size_bytes = self._stores.destination.head(record.output).size_bytes
+        return record if size_bytes == record.output_bytes else None
