@@ -1,0 +1,122 @@
+"""`restore-archive run`: the flow in this process, with an embedded Prefect server, and its end in words or JSON."""
+
+import contextvars
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from deblur_core.errors import RestoreArchiveError
+from deblur_core.manifests.videos import VideoRecord
+from flows.inventory import Inventory, take_inventory
+from flows.quiet import prepare_environment
+from flows.settings import Settings, resolve_settings
+from flows.summary import Failure, Summary, lines, summarize
+from workers.job import new_run_id
+
+FRAME_SECONDS_CLASSIFY = 0.012
+FRAME_SECONDS_DEBLUR = 1.2
+FRAME_SECONDS_ENCODE = 0.03
+"""Core seconds a 720p frame (docs/measurements.md); for the estimate of --dry-run only."""
+
+
+def run(arguments: dict[str, Any], force: bool, dry_run: bool, as_json: bool) -> int:
+    """Restores an archive and returns the exit code. Raises UsageError before anything is written."""
+    started = time.monotonic()
+    settings = resolve_settings(**arguments)
+    inventory = take_inventory(settings, new_run_id(), force, writes=not dry_run)
+    if dry_run:
+        _show_plan(inventory, as_json)
+        return 0
+    if not inventory.pending:
+        summary = _nothing_to_do(inventory, time.monotonic() - started)
+    else:
+        summary = _run_flow(settings, inventory, force, as_json)
+    if as_json:
+        sys.stdout.write(json.dumps(summary.to_json()) + "\n")
+    else:
+        for line in lines(summary, inventory.job.destination_url):
+            sys.stdout.write(line + "\n")
+    return summary.exit_code
+
+
+def _nothing_to_do(inventory: Inventory, seconds: float) -> Summary:
+    return summarize(inventory.job.run_id, seconds, list[VideoRecord](), len(inventory.done))
+
+
+def _run_flow(settings: Settings, inventory: Inventory, force: bool, as_json: bool) -> Summary:
+    prepare_environment(embedded_server=True)
+    from flows.progress_display import shown
+    from flows.restore_archive import prepared, restore_archive, watcher
+
+    context = contextvars.copy_context()
+    context.run(prepared.set, inventory)
+    if not as_json:
+        context.run(watcher.set, shown)
+    given = settings.model_dump(include=set(_FLOW_PARAMETERS), exclude_unset=True)
+    result = context.run(lambda: restore_archive(**given, force=force))
+    failures = tuple(Failure(**failure) for failure in result["failures"])
+    return Summary(result["run_id"], result["seconds"], result["videos"], result["frames"], failures)
+
+
+_FLOW_PARAMETERS = (
+    "source", "destination", "restorer", "selector", "threshold", "stride", "codec", "crf", "device", "work",
+    "ray_address", "segment_frames",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """What a video would cost; frames and core_seconds are None where the file cannot be read, `note` says why."""
+
+    video: str
+    size_bytes: int
+    frames: int | None
+    core_seconds: float | None
+    note: str = ""
+
+
+def _estimate(inventory: Inventory) -> Iterator[_Estimate]:
+    """Frames come from the container's own duration; how many are blurred nobody knows yet, so 30 % are assumed."""
+    from deblur_core.storage import open_store
+    from deblur_core.video.probe import probe
+    from workers.planned_video import open_video
+
+    store = open_store(inventory.job.source_url)
+    for video in inventory.pending:
+        try:
+            with open_video(store, video) as file:
+                info = probe(file, video.video)
+        except RestoreArchiveError as error:
+            yield _Estimate(video.video, video.size_bytes, None, None, str(error))
+            continue
+        frames = round((info.duration_seconds or 0.0) * float(info.average_rate or 25))
+        size = info.width * info.height / (1280 * 720)
+        cost = frames * size * (FRAME_SECONDS_CLASSIFY + FRAME_SECONDS_ENCODE + 0.3 * FRAME_SECONDS_DEBLUR)
+        yield _Estimate(video.video, video.size_bytes, frames, round(cost, 1))
+
+
+def _show_plan(inventory: Inventory, as_json: bool) -> None:
+    """Lists what would be done."""
+    estimates = list(_estimate(inventory))
+    total = sum(estimate.core_seconds or 0.0 for estimate in estimates)
+    if as_json:
+        plan = {"run_id": inventory.job.run_id, "skipped": len(inventory.done), "core_seconds": round(total, 1)}
+        sys.stdout.write(json.dumps({**plan, "pending": [asdict(estimate) for estimate in estimates]}) + "\n")
+        return
+    table = Table("video", "MB", "frames", "core seconds", "")
+    for each in estimates:
+        cost = "" if each.core_seconds is None else f"{each.core_seconds:.0f}"
+        table.add_row(each.video, f"{each.size_bytes / 1e6:.1f}", str(each.frames or ""), cost, each.note)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{len(estimates)} videos would be done, {len(inventory.done)} are done already, {inventory.other_files} other "
+        f"files are left alone. About {total / 3600:.2f} core hours without a GPU if 30 % of the frames are blurred. "
+        "Nothing was written."
+    )

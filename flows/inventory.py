@@ -1,0 +1,196 @@
+"""What there is to do: the videos of the source, compared with what the destination already holds.
+
+Everything that can be wrong with a request is found here, before anything is written or started. Knows no Ray.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from deblur_core.errors import (
+    BucketNotFoundError,
+    ObjectNotFoundError,
+    SettingsError,
+    StorageError,
+    UsageError,
+)
+from deblur_core.manifests.videos import FAILED, VideoRecord, records_from_bytes
+from deblur_core.models.registry import check_weights
+from deblur_core.storage import Location, ObjectStore, open_store, parse_location
+from flows.settings import Settings
+from workers.job import META, Job, VideoTask
+
+VIDEOS_KEY = f"{META}/videos.parquet"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """pending: to be restored; done: skipped, by record; other_files: in the source but no video by name."""
+
+    job: Job
+    pending: tuple[VideoTask, ...]
+    done: tuple[VideoRecord, ...]
+    records: dict[str, VideoRecord]
+    other_files: int
+
+    @property
+    def total(self) -> int:
+        """Videos in the source."""
+        return len(self.pending) + len(self.done)
+
+
+@dataclass(frozen=True)
+class _Places:
+    source: Location
+    destination: Location
+    only: str | None
+    rename: str | None
+
+
+def take_inventory(settings: Settings, run_id: str, force: bool = False, writes: bool = True) -> Inventory:
+    """Lists the source and decides what is to be done.
+
+    Raises UsageError: source missing, empty or without videos; destination not writable (asked only if `writes`), or
+    inside the source; credentials or bucket wrong; weights that are not the released ones.
+    """
+    check_weights(settings.restorer, settings.selector)
+    places = _places(settings)
+    work = settings.work or f"{places.destination.url.rstrip('/')}/{META}/work"
+    _check_apart(places, parse_location(work))
+    source, destination = open_store(places.source.url), open_store(places.destination.url)
+    with _as_usage(f"source {settings.source}"):
+        videos, other_files = _list_videos(source, settings, places.only)
+    if not videos:
+        raise UsageError(_why_no_video(settings, other_files))
+    if writes:
+        with _as_usage(f"destination {settings.destination}"):
+            destination.check_writable()
+    job = Job(
+        run_id=run_id,
+        source_url=source.url,
+        destination_url=destination.url,
+        work_url=parse_location(work).url,
+        options=settings.restore_options(),
+        device=settings.device,
+        salt=run_id if force else "",
+        rename=places.rename,
+    )
+    with _as_usage(f"destination {settings.destination}"):
+        records = read_records(destination)
+        present = _present(destination, records)
+    done = [
+        records[video.video]
+        for video in videos
+        if not force and _is_done(video, records.get(video.video), job, present)
+    ]
+    finished = {record.video for record in done}
+    pending = tuple(video for video in videos if video.video not in finished)
+    return Inventory(job, pending, tuple(done), records, other_files)
+
+
+def read_records(destination: ObjectStore) -> dict[str, VideoRecord]:
+    """The rows of the destination's videos.parquet; none when there is none yet."""
+    try:
+        return records_from_bytes(destination.read(VIDEOS_KEY), f"{destination.url}/{VIDEOS_KEY}")
+    except (ObjectNotFoundError, BucketNotFoundError):
+        return {}
+
+
+def _places(settings: Settings) -> _Places:
+    if not settings.source or not settings.destination:
+        missing = "source" if not settings.source else "destination"
+        raise SettingsError(f"no {missing} given: name it as an argument, in RESTORE_{missing.upper()} or restore.toml")
+    source, destination = parse_location(settings.source), parse_location(settings.destination)
+    if not _is_file(source, settings):
+        if source.scheme == "file" and not Path(source.path).is_dir():
+            raise UsageError(f"source {settings.source} does not exist: check the path")
+        return _Places(source, destination, None, None)
+    folder, name = source.split_last()
+    suffix = PurePosixPath(destination.path).suffix.lower()
+    is_folder = destination.scheme == "file" and Path(destination.path).is_dir()
+    if suffix not in settings.video_suffixes or is_folder:
+        return _Places(folder, destination, name, None)
+    if suffix != PurePosixPath(name).suffix.lower():
+        raise UsageError(
+            f"destination {settings.destination} has another extension than {name}: the container stays as it is, "
+            f"so name it with {PurePosixPath(name).suffix}"
+        )
+    target, rename = destination.split_last()
+    return _Places(folder, target, name, rename)
+
+
+def _is_file(source: Location, settings: Settings) -> bool:
+    if source.scheme == "file":
+        return Path(source.path).is_file()
+    if PurePosixPath(source.path).suffix.lower() not in settings.video_suffixes:
+        return False
+    folder, name = source.split_last()
+    with _as_usage(f"source {settings.source}"):
+        return open_store(folder.url).exists(name)
+
+
+def _check_apart(places: _Places, work: Location) -> None:
+    source, destination = places.source, places.destination
+    if places.only is not None:
+        same = (places.rename or places.only) == places.only and destination.url == source.url
+        if same:
+            raise UsageError(f"destination {destination.url} would overwrite the source: name another place")
+        return
+    if destination.is_inside(source):
+        raise UsageError(f"destination {destination.url} lies inside the source {source.url}: name another place")
+    if source.is_inside(destination):
+        raise UsageError(f"source {source.url} lies inside the destination {destination.url}: name another place")
+    if work.is_inside(source):
+        raise UsageError(f"work {work.url} lies inside the source {source.url}: name another place")
+
+
+def _list_videos(store: ObjectStore, settings: Settings, only: str | None) -> tuple[list[VideoTask], int]:
+    if only is not None:
+        info = store.head(only)
+        return [VideoTask(only, info.etag, info.size_bytes)], 0
+    videos, others = [], 0
+    for info in store.list():
+        if info.key.startswith(f"{META}/"):
+            continue
+        if PurePosixPath(info.key).suffix.lower() in settings.video_suffixes:
+            videos.append(VideoTask(info.key, info.etag, info.size_bytes))
+        else:
+            others += 1
+    return videos, others
+
+
+def _why_no_video(settings: Settings, other_files: int) -> str:
+    if not other_files:
+        return f"source {settings.source} is empty: nothing to restore"
+    return (
+        f"source {settings.source} holds {other_files} files but no video: files count as videos by their extension "
+        f"({' '.join(settings.video_suffixes[:6])} …; setting video_suffixes)"
+    )
+
+
+def _present(destination: ObjectStore, records: dict[str, VideoRecord]) -> dict[str, int]:
+    """Sizes of the published objects, so that one that was deleted or cut by hand is made again."""
+    if not records:
+        return {}
+    return {info.key: info.size_bytes for info in destination.list() if not info.key.startswith(f"{META}/")}
+
+
+def _is_done(video: VideoTask, record: VideoRecord | None, job: Job, present: dict[str, int]) -> bool:
+    return (
+        record is not None
+        and record.status != FAILED
+        and record.source_etag == video.etag
+        and record.fingerprint == job.fingerprint
+        and record.output is not None
+        and present.get(record.output) == record.output_bytes
+    )
+
+
+@contextmanager
+def _as_usage(what: str) -> Iterator[None]:
+    """A store that cannot be reached at all is a wrong request, not a failed video."""
+    try:
+        yield
+    except StorageError as error:
+        raise UsageError(f"{what}: {error}") from error

@@ -1,0 +1,162 @@
+"""The flow `restore-archive`: takes stock, runs the pipeline over Ray, reports; scheduled or from the command line.
+
+One Prefect task for each shard of videos; frames and segments never become tasks. The flow is the Ray driver.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from deblur_core.manifests.videos import FAILED, VideoRecord, merged, records_to_bytes
+from deblur_core.storage import ObjectStore, open_store
+from flows.cluster import NAMESPACE, ray_session
+from flows.inventory import VIDEOS_KEY, Inventory, read_records, take_inventory
+from flows.settings import Settings, resolve_settings
+from flows.summary import Summary, markdown, run_report, summarize
+from workers.job import META, VideoTask, new_run_id
+from workers.progress import Snapshot
+from workers.results import VideoOutcome
+
+if TYPE_CHECKING:
+    from workers.pipeline import Pipeline
+
+STALE_SECONDS = 24 * 3600.0
+_RECORDS_EVERY_SECONDS = 60.0
+
+Watcher = Callable[[Inventory, Callable[[], Snapshot]], Any]
+watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+"""What the command line sets to draw its progress: called with the inventory and a way to look at the pipeline, it
+returns a context manager that is open while the pipeline runs. Left alone on a worker, where artifacts serve."""
+
+prepared: ContextVar[Inventory | None] = ContextVar("prepared", default=None)
+"""The inventory that the command line took before it started anything, so that the flow need not take it again."""
+
+
+@flow(
+    name="restore-archive",
+    description="Finds the motion-blurred frames of an archive, restores them and publishes every video.",
+    task_runner=ThreadPoolTaskRunner(max_workers=4),  # type: ignore[arg-type]
+    validate_parameters=False,
+    retries=0,
+)
+def restore_archive(
+    source: str | None = None,
+    destination: str | None = None,
+    restorer: str | None = None,
+    selector: str | None = None,
+    threshold: float | None = None,
+    stride: int | None = None,
+    codec: Literal["auto", "h264", "hevc", "av1", "vp9", "ffv1"] | None = None,
+    crf: float | None = None,
+    device: Literal["auto", "cpu", "cuda"] | None = None,
+    work: str | None = None,
+    ray_address: str | None = None,
+    segment_frames: int | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Restores the archive at `source` into `destination`; what is left out comes from RESTORE_… or restore.toml.
+
+    Returns the summary as `--json` prints it. Raises UsageError before anything is written; failures of single videos
+    are in the summary, not raised.
+    """
+    arguments = {name: value for name, value in locals().items() if name != "force"}
+    settings = resolve_settings(**arguments)
+    inventory = prepared.get() or take_inventory(settings, new_run_id(), force)
+    started = time.monotonic()
+    worked: list[VideoRecord] = []
+    skipped, snapshot = len(inventory.done), Snapshot()
+    if inventory.pending:
+        for store in {inventory.job.destination_url, inventory.job.work_url}:
+            open_store(store).clean_up_partial(STALE_SECONDS)
+        outcomes, snapshot = _run_pipeline(inventory, settings)
+        worked = [outcome.record for outcome in outcomes if not outcome.skipped]
+        skipped += len(outcomes) - len(worked)
+    summary = summarize(inventory.job.run_id, time.monotonic() - started, worked, skipped)
+    write_summary(summary, snapshot, inventory)
+    create_markdown_artifact(markdown(summary, inventory.job.destination_url), key="summary")
+    return summary.to_json()
+
+
+def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoOutcome], Snapshot]:
+    pending = sorted(inventory.pending, key=lambda video: -video.size_bytes)
+    shards = [pending[start : start + settings.shard_videos] for start in range(0, len(pending), settings.shard_videos)]
+    with ray_session(settings.ray_address):
+        # Ray reads its token when it is imported, so nothing imports it before the session has set one.
+        from workers.pipeline import Pipeline
+
+        pipeline = Pipeline(inventory.job, NAMESPACE)
+        try:
+            pipeline.start()
+            with _watched(inventory, pipeline):
+                futures: list[PrefectFuture[list[VideoOutcome]]] = [
+                    restore_shard.with_options(name=f"shard {number}").submit(pipeline, shard)
+                    for number, shard in enumerate(shards)
+                ]
+                outcomes = [outcome for future in futures for outcome in future.result()]
+            return outcomes, pipeline.snapshot()
+        finally:
+            pipeline.stop()
+
+
+@task(name="restore-shard", retries=1, retry_delay_seconds=10, cache_policy=NO_CACHE, persist_result=False)
+def restore_shard(pipeline: "Pipeline", videos: Sequence[VideoTask]) -> list[VideoOutcome]:
+    """Runs a shard of videos through the pipeline and writes down how each ended, as they end."""
+    logger = get_run_logger()
+    artifact = create_progress_artifact(progress=0.0, description=f"{len(videos)} videos")
+    destination = open_store(pipeline.job.destination_url)
+    waiting: set[Future[VideoOutcome]] = set(pipeline.submit(videos))
+    outcomes: list[VideoOutcome] = []
+    unwritten: list[VideoRecord] = []
+    written = time.monotonic()
+    while waiting:
+        finished, waiting = wait(waiting, timeout=5.0, return_when=FIRST_COMPLETED)
+        for future in finished:
+            outcome = future.result()
+            outcomes.append(outcome)
+            unwritten.append(outcome.record)
+            if outcome.record.status == FAILED:
+                logger.warning(f"{outcome.record.video} [{outcome.record.stage}] {outcome.record.error}")
+        if unwritten and (not waiting or time.monotonic() - written > _RECORDS_EVERY_SECONDS):
+            pipeline.exclusively(partial(write_records, destination, tuple(unwritten)))
+            unwritten, written = [], time.monotonic()
+            _update_progress(artifact, 100.0 * len(outcomes) / len(videos))
+    return outcomes
+
+
+def _update_progress(artifact: Any, percent: float) -> None:
+    update_progress_artifact(artifact_id=artifact, progress=percent)
+
+
+def write_records(destination: ObjectStore, records: Sequence[VideoRecord]) -> None:
+    """Merges records into the destination's videos.parquet; one writer at a time."""
+    destination.put(VIDEOS_KEY, records_to_bytes(merged(read_records(destination), records).values()))
+
+
+def write_summary(summary: Summary, snapshot: Snapshot, inventory: Inventory) -> None:
+    """Leaves `runs/<run id>/summary.json` in the destination."""
+    report = run_report(summary, snapshot, asdict(inventory.job.options))
+    report["other_files"] = inventory.other_files
+    destination = open_store(inventory.job.destination_url)
+    destination.put(f"{META}/runs/{summary.run_id}/summary.json", json.dumps(report, indent=1).encode())
+
+
+@contextmanager
+def _watched(inventory: Inventory, pipeline: "Pipeline") -> Iterator[None]:
+    watch = watcher.get()
+    if watch is None:
+        yield
+        return
+    with watch(inventory, pipeline.snapshot):
+        yield

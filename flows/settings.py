@@ -1,0 +1,120 @@
+"""Every setting of a run, validated once, for the command line, the flow's parameters and the workers alike.
+
+Precedence: argument, environment (`RESTORE_…`), `restore.toml` in the working directory, default. Knows no flow.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from deblur_core.errors import SettingsError
+from deblur_core.models.registry import RESTORERS, SELECTORS
+from workers.job import RestoreOptions
+
+PREFIX = "RESTORE_"
+TOML_FILE = Path("restore.toml")
+
+
+class Settings(BaseSettings):
+    """Names are those of the command line's options, with `_` for `-`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=TOML_FILE, extra="forbid", frozen=True)
+
+    source: str | None = Field(None, description="file, folder or s3://bucket/prefix with the archive")
+    destination: str | None = Field(None, description="file, folder or s3://bucket/prefix for the restored archive")
+    work: str | None = Field(None, description="folder or s3://… for temporary data; default DESTINATION/_restore/work")
+    restorer: str = Field("default", description="which restorer")
+    selector: str = Field("default", description="which selector")
+    threshold: float = Field(0.5, ge=0.0, le=1.0, description="blur probability from which a frame counts as blurred")
+    stride: int = Field(1, ge=1, le=1000, description="measure the middle frame of every N and give its label to all")
+    codec: Literal["auto", "h264", "hevc", "av1", "vp9", "ffv1"] = Field("auto", description="codec of rebuilt videos")
+    crf: float | None = Field(None, ge=0, le=63, description="quality of restored frames, lower is better")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks run")
+    segment_frames: int = Field(300, ge=1, le=100_000, description="frames a segment has at most")
+    shard_videos: int = Field(200, ge=1, description="videos a Prefect task takes care of")
+    ray_address: str = Field("local", description="'local' starts Ray here; 'auto' or host:port joins a cluster")
+    video_suffixes: tuple[str, ...] = Field(
+        (
+            ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".m2ts", ".mts", ".avi", ".mpg", ".mpeg", ".mjpeg",
+            ".mjpg", ".flv", ".3gp", ".mxf", ".wmv", ".vob", ".ogv",
+        ),
+        description="file names that make a file part of the archive",
+    )  # fmt: skip
+
+    @field_validator("restorer")
+    @classmethod
+    def _restorer_exists(cls, name: str) -> str:
+        if name not in RESTORERS:
+            raise ValueError(f"unknown restorer {name!r}: there is {', '.join(RESTORERS)}")
+        return name
+
+    @field_validator("selector")
+    @classmethod
+    def _selector_exists(cls, name: str) -> str:
+        if name not in SELECTORS:
+            raise ValueError(f"unknown selector {name!r}: there is {', '.join(SELECTORS)}")
+        return name
+
+    @field_validator("video_suffixes")
+    @classmethod
+    def _suffixes_are_lower(cls, suffixes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(f".{suffix.lower().lstrip('.')}" for suffix in suffixes)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Argument before environment before file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def restore_options(self) -> RestoreOptions:
+        """What of it decides the result."""
+        return RestoreOptions(
+            restorer=self.restorer,
+            selector=self.selector,
+            threshold=self.threshold,
+            stride=self.stride,
+            codec=self.codec,
+            crf=self.crf,
+            segment_frames=self.segment_frames,
+        )
+
+
+def resolve_settings(**arguments: Any) -> Settings:
+    """Settings from arguments (None means not given), environment, file and defaults.
+
+    Raises SettingsError in one line that names the setting, where it came from and what it may be.
+    """
+    given = {name: value for name, value in arguments.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0]) if problem["loc"] else "setting"
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        origin = origin_of(name, given)
+        if problem["type"] == "extra_forbidden":
+            raise SettingsError(f"{name} (from the {origin}) is no setting: see restore-archive doctor") from error
+        raise SettingsError(f"{name} = {problem['input']!r} (from the {origin}): {message}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{TOML_FILE.absolute()} is not valid TOML: {error}") from error
+
+
+def origin_of(name: str, arguments: dict[str, Any]) -> str:
+    """Where a setting's value comes from: 'argument', 'environment', 'file restore.toml' or 'default'."""
+    if name in arguments:
+        return "argument"
+    if any(key.upper() == f"{PREFIX}{name.upper()}" for key in os.environ):
+        return "environment"
+    if TOML_FILE.is_file() and name in tomllib.loads(TOML_FILE.read_text()):
+        return f"file {TOML_FILE}"
+    return "default"

@@ -1,0 +1,104 @@
+"""The sums of a run, as JSON for programs and as a few lines for people. Knows neither Ray nor Prefect."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from deblur_core.manifests.videos import FAILED, RESTORED, UNCHANGED, VideoRecord
+from workers.progress import Snapshot
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A video that was not published, where it failed and why."""
+
+    video: str
+    stage: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did. Frames are those of the videos that this run worked on; seconds are wall time."""
+
+    run_id: str
+    seconds: float
+    videos: dict[str, int]
+    frames: dict[str, int]
+    failures: tuple[Failure, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `--json` prints; its keys are a contract."""
+        return {
+            "run_id": self.run_id,
+            "seconds": round(self.seconds, 3),
+            "videos": self.videos,
+            "frames": self.frames,
+            "failures": [asdict(failure) for failure in self.failures],
+        }
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 when some videos failed."""
+        return 3 if self.failures else 0
+
+
+def summarize(run_id: str, seconds: float, worked: Sequence[VideoRecord], skipped: int) -> Summary:
+    """Adds up the records of the videos that a run worked on."""
+    by_status = {status: [r for r in worked if r.status == status] for status in (RESTORED, UNCHANGED, FAILED)}
+    published = by_status[RESTORED] + by_status[UNCHANGED]
+    return Summary(
+        run_id,
+        seconds,
+        {
+            "total": len(worked) + skipped,
+            "restored": len(by_status[RESTORED]),
+            "unchanged": len(by_status[UNCHANGED]),
+            "skipped": skipped,
+            "failed": len(by_status[FAILED]),
+        },
+        {
+            "total": sum(record.frames for record in published),
+            "blurred": sum(record.blurred for record in published),
+            "restored": sum(record.restored for record in published),
+            "rejected": sum(record.rejected for record in published),
+        },
+        tuple(Failure(r.video, r.stage or "", r.error or "") for r in sorted(by_status[FAILED], key=lambda r: r.video)),
+    )
+
+
+def run_report(summary: Summary, snapshot: Snapshot, options: dict[str, Any]) -> dict[str, Any]:
+    """What `runs/<run id>/summary.json` holds: the summary, the settings and what each stage cost."""
+    stages = {name: asdict(stage) for name, stage in snapshot.stages.items()}
+    return {**summary.to_json(), "options": options, "stages": stages}
+
+
+def lines(summary: Summary, destination: str) -> Iterable[str]:
+    """The end of a run in words."""
+    videos, frames = summary.videos, summary.frames
+    if videos["skipped"] == videos["total"]:
+        yield f"Nothing to do: all {videos['total']} videos are published already and unchanged ({destination})."
+        return
+    yield (
+        f"{videos['total']} videos in {summary.seconds:.0f} s: {videos['restored']} restored, "
+        f"{videos['unchanged']} unchanged (copied), {videos['skipped']} skipped, {videos['failed']} failed."
+    )
+    yield (
+        f"{frames['total']} frames: {frames['blurred']} blurred, {frames['restored']} restored, "
+        f"{frames['rejected']} kept because the restored frame was not better."
+    )
+    for failure in summary.failures:
+        yield f"FAILED {failure.video} [{failure.stage}] {failure.error}"
+    yield f"Published in {destination}"
+
+
+def markdown(summary: Summary, destination: str) -> str:
+    """The summary artifact of a flow run."""
+    rows = "\n".join(f"| {name} | {count} |" for name, count in summary.videos.items())
+    frames = "\n".join(f"| {name} | {count} |" for name, count in summary.frames.items())
+    failures = "\n".join(f"- `{f.video}` ({f.stage}): {f.error}" for f in summary.failures) or "none"
+    return (
+        f"# Run {summary.run_id}\n\n{summary.seconds:.0f} s, published in `{destination}`\n\n"
+        f"| videos | |\n| --- | ---: |\n{rows}\n\n| frames | |\n| --- | ---: |\n{frames}\n\n"
+        f"## Failures\n\n{failures}\n"
+    )
