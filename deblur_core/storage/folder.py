@@ -1,0 +1,300 @@
+"""`FolderObjectStore`: a local folder as an object store.
+
+An object is a regular file below the root, its key the path from there. It knows no network: a mounted share serves if
+it has hard links, atomic rename and steady inode numbers.
+
+- ETag: size, modification time in nanoseconds and inode number. It costs one `stat` and never reads the file. A program
+  that rewrites a file in place and then sets the old time back goes unnoticed.
+- Writing: into `_restore/tmp/` under the root, flushed to the disk, then renamed into place. A killed writer leaves a
+  file there, which is never listed; `clean_up_partial` removes it.
+- Symbolic links: one to a file inside the root is an object; folders behind links are not listed; nothing outside the
+  root is read or written, whatever a link says.
+- A file whose name is not UTF-8 is listed with the odd bytes escaped, so that it is not lost in silence; reading it
+  raises ObjectNotFoundError, and the message says to rename it.
+"""
+
+import errno
+import io
+import os
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from deblur_core.errors import (
+    AccessDeniedError,
+    BucketNotFoundError,
+    ObjectNotFoundError,
+    StorageError,
+)
+from deblur_core.storage.keys import TEMPORARY_PREFIX, check_key, check_prefix
+from deblur_core.storage.pinned_file import COPY_BYTES, PinnedFile, copy_content
+from deblur_core.storage.store import ObjectInfo, ObjectStore, changed, check_range, refuse_everything
+
+Result = TypeVar("Result")
+
+_PARENT_ATTEMPTS = 20
+
+
+class _TakenError(Exception):
+    """Another writer has given an object this key."""
+
+
+class FolderObjectStore(ObjectStore):
+    """The files below `root`. The folder need not exist before the first put."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.url = str(self.root)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        start = check_prefix(prefix).rpartition("/")[0]
+        folder = self.root / start
+        with self._explained("list", folder):
+            if not self.root.is_dir():
+                raise BucketNotFoundError(f"{self.url} is not a folder; create it or name another")
+            root = self.root.resolve()
+            if folder.resolve() == root / start:
+                yield from self._walk(folder, f"{start}/" if start else "", prefix, root)
+
+    def _walk(self, folder: Path, above: str, prefix: str, root: Path) -> Iterator[ObjectInfo]:
+        try:
+            with os.scandir(folder) as found:
+                entries = [(above + _text(entry.name), entry) for entry in found]
+        except (FileNotFoundError, NotADirectoryError):
+            return  # deleted since its name was read
+        # A folder sorts as its keys do, with the '/' that follows its name.
+        ordered = sorted((f"{key}/" if e.is_dir(follow_symlinks=False) else key, e) for key, e in entries)
+        for key, entry in ordered:
+            if not (key.startswith(prefix) or prefix.startswith(key)) or key == TEMPORARY_PREFIX:
+                continue
+            if key.endswith("/"):
+                yield from self._walk(folder / entry.name, key, prefix, root)
+            elif not entry.is_symlink() or Path(entry.path).resolve().is_relative_to(root):
+                with suppress(FileNotFoundError):
+                    status = entry.stat()
+                    if stat.S_ISREG(status.st_mode):
+                        yield _info(key, status)
+
+    def head(self, key: str) -> ObjectInfo:
+        return self._find(key)[1]
+
+    def read(self, key: str) -> bytes:
+        path, _ = self._find(key)
+        with self._explained("read", path):
+            return path.read_bytes()
+
+    def read_range(self, key: str, start: int, length: int, etag: str | None = None) -> bytes:
+        check_range(start, length)
+        path, _ = self._find(key)
+        with self._explained("read", path), path.open("rb", buffering=0) as file:
+            data = os.pread(file.fileno(), length, start)
+            while 0 < len(data) < length and (more := os.pread(file.fileno(), length - len(data), start + len(data))):
+                data += more
+            # After the read, so that a change in the middle of it shows too.
+            if etag is not None and _etag(os.fstat(file.fileno())) != etag:
+                raise changed(self.url, key)
+            return data
+
+    def open(self, key: str, info: ObjectInfo | None = None) -> BinaryIO:
+        path, now = self._find(key)
+        wanted = info or now
+
+        def check(status: os.stat_result) -> None:
+            if _etag(status) != wanted.etag:
+                raise changed(self.url, key)
+
+        with self._explained("read", path):
+            return io.BufferedReader(PinnedFile(path, check), COPY_BYTES)
+
+    def put(self, key: str, data: bytes) -> ObjectInfo:
+        return self._write(key, lambda file: file.write(data))
+
+    def put_file(self, key: str, path: Path) -> ObjectInfo:
+        try:
+            with path.open("rb") as source:
+                return self._write(key, lambda file: copy_content(source, file))
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        if self.exists(key):
+            return False
+        try:
+            self._write(key, lambda file: file.write(data), publish=_link)
+        except _TakenError:
+            return False
+        return True
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with self._explained("delete", path):
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            self._remove_empty_folders(path.parent)
+
+    def delete_prefix(self, prefix: str) -> int:
+        refuse_everything(prefix, self.url)
+        count = 0
+        with suppress(BucketNotFoundError):
+            for info in self.list(prefix):
+                self.delete(info.key)
+                count += 1
+        return count
+
+    def copy_from(self, source: ObjectStore, key: str, to_key: str, info: ObjectInfo | None = None) -> ObjectInfo:
+        with source.open(key, info) as content:
+            return self._write(to_key, lambda file: copy_content(content, file))
+
+    def check_writable(self) -> None:
+        folder = self.root / TEMPORARY_PREFIX
+        made: list[Path] = []
+        try:
+            with self._explained("write to", self.root):
+                made += [place for place in (folder, *folder.parents) if not place.exists()]
+                path, file = self._create_temporary()
+                file.close()
+                path.unlink()
+        finally:
+            for place in made:
+                with suppress(OSError):
+                    place.rmdir()
+
+    def clean_up_partial(self, older_than_seconds: float) -> int:
+        folder = self.root / TEMPORARY_PREFIX
+        count = 0
+        with self._explained("clean up", folder):
+            if not folder.is_dir():
+                return 0
+            for partial in folder.iterdir():
+                with suppress(FileNotFoundError):
+                    if partial.lstat().st_mtime <= time.time() - older_than_seconds:
+                        partial.unlink()
+                        count += 1
+        return count
+
+    def _path(self, key: str) -> Path:
+        """Where the object of this key lies or would lie; its folder is inside the root, whatever links say."""
+        path = self.root / check_key(key)
+        self._refuse_outside(path.parent)
+        return path
+
+    def _refuse_outside(self, path: Path) -> None:
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise StorageError(f"{path} leads out of {self.url} through a symbolic link; use the place it leads to")
+
+    def _find(self, key: str) -> tuple[Path, ObjectInfo]:
+        path = self._path(key)
+        with self._explained("read", path):
+            if path.is_symlink():
+                self._refuse_outside(path)
+            try:
+                status = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                status = None
+            if status is None or not stat.S_ISREG(status.st_mode):
+                hint = "; if its name is not UTF-8, rename the file" if "\\x" in key else ""
+                raise ObjectNotFoundError(f"{self.url} has no object {key}{hint}")
+            return path, _info(key, status)
+
+    def _write(
+        self, key: str, fill: Callable[[BinaryIO], object], publish: Callable[[Path, Path], None] = os.replace
+    ) -> ObjectInfo:
+        """Fill a temporary file, put it on the disk, and only then give it its name."""
+        path = self._path(key)
+        with self._explained("write", path):
+            temporary, file = self._create_temporary()
+            try:
+                with file:
+                    fill(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    info = _info(key, os.fstat(file.fileno()))
+                _in_made_folder(path.parent, lambda: publish(temporary, path))
+            finally:
+                temporary.unlink(missing_ok=True)
+            _flush_folder(path.parent)
+            return info
+
+    def _create_temporary(self) -> tuple[Path, BinaryIO]:
+        path = self.root / TEMPORARY_PREFIX / f".partial-{uuid.uuid4().hex}"
+        self._refuse_outside(path.parent)
+        return path, _in_made_folder(path.parent, lambda: path.open("xb"))
+
+    def _remove_empty_folders(self, folder: Path) -> None:
+        """Object stores have no empty folders, so the ones that a delete leaves go too, up to the root."""
+        with suppress(OSError):
+            while folder != self.root:
+                folder.rmdir()
+                folder = folder.parent
+
+    @contextmanager
+    def _explained(self, doing: str, path: Path) -> Iterator[None]:
+        """Turn what the operating system says into one of this program's errors."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise ObjectNotFoundError(f"cannot {doing} {path}: it is gone") from error
+        except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+            raise StorageError(f"cannot {doing} {path}: a file and a folder have the same name; rename one") from error
+        except OSError as error:
+            where = error.filename or path
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                advice = "change its rights or choose another place"
+                raise AccessDeniedError(f"not allowed to {doing} {where}: {error.strerror}; {advice}") from error
+            raise StorageError(f"cannot {doing} {where}: {error.strerror or error}") from error
+
+
+def _etag(status: os.stat_result) -> str:
+    return f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
+
+
+def _info(key: str, status: os.stat_result) -> ObjectInfo:
+    return ObjectInfo(key, status.st_size, _etag(status), status.st_mtime)
+
+
+def _text(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Give the file a second name, which unlike a rename never replaces what is there."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError as error:
+        if path.is_dir():
+            raise IsADirectoryError(error.errno, error.strerror, str(path)) from error
+        raise _TakenError from error
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.ENOTSUP):
+            raise StorageError(f"{path} cannot be written: its filesystem has no hard links; choose another") from error
+        raise
+
+
+def _in_made_folder(folder: Path, act: Callable[[], Result]) -> Result:
+    """Do what needs `folder`, which a delete in another process may remove while or as soon as it is made."""
+    for attempt in range(_PARENT_ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return act()
+        except (FileNotFoundError, FileExistsError):
+            if attempt == _PARENT_ATTEMPTS - 1:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename last through a power cut."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return  # what was renamed has been deleted since, and its folder with it
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
