@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -92,10 +92,12 @@ def restore_archive(
 def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoOutcome], Snapshot]:
     pending = sorted(inventory.pending, key=lambda video: -video.size_bytes)
     shards = [pending[start : start + settings.shard_videos] for start in range(0, len(pending), settings.shard_videos)]
+    started = time.monotonic()
     with ray_session(settings.ray_address):
         # Ray reads its token when it is imported, so nothing imports it before the session has set one.
         from workers.pipeline import Pipeline
 
+        ray_seconds = time.monotonic() - started
         pipeline = Pipeline(inventory.job, NAMESPACE)
         try:
             pipeline.start()
@@ -105,7 +107,8 @@ def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoO
                     for number, shard in enumerate(shards)
                 ]
                 outcomes = [outcome for future in futures for outcome in future.result()]
-            return outcomes, pipeline.snapshot()
+            snapshot = pipeline.snapshot()
+            return outcomes, replace(snapshot, start_up_seconds=snapshot.start_up_seconds + ray_seconds)
         finally:
             pipeline.stop()
 

@@ -70,7 +70,12 @@ def summarize(run_id: str, seconds: float, worked: Sequence[VideoRecord], skippe
 def run_report(summary: Summary, snapshot: Snapshot, options: dict[str, Any]) -> dict[str, Any]:
     """What `runs/<run id>/summary.json` holds: the summary, the settings and what each stage cost."""
     stages = {name: asdict(stage) for name, stage in snapshot.stages.items()}
-    return {**summary.to_json(), "options": options, "stages": stages}
+    return {
+        **summary.to_json(),
+        "start_up_seconds": round(snapshot.start_up_seconds, 3),
+        "options": options,
+        "stages": stages,
+    }
 
 
 def lines(summary: Summary, destination: str) -> Iterable[str]:

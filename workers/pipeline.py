@@ -57,6 +57,8 @@ class Pipeline:
         self._stopping = threading.Event()
         self._stages = {name: StageProgress() for name in STAGES}
         self._totals = Counter[str]()
+        self._started_at = 0.0
+        self._start_up_seconds = 0.0
         self._resources: dict[str, float] = {}
         self._resized_at = 0.0
         self._writing = threading.Lock()
@@ -65,6 +67,7 @@ class Pipeline:
 
     def start(self) -> None:
         """Starts the actors and the loop. Ray must be initialised."""
+        self._started_at = time.monotonic()
         self._thread.start()
 
     def submit(self, videos: Iterable[VideoTask]) -> list["Future[VideoOutcome]"]:
@@ -91,7 +94,8 @@ class Pipeline:
                 name: replace(stage, actors=len(self._pools[self._pool_of[name]].reports))
                 for name, stage in self._stages.items()
             }
-            return Snapshot(stages, self._totals["videos"], self._totals["done"], self._totals["failed"])
+            totals = self._totals
+            return Snapshot(stages, totals["videos"], totals["done"], totals["failed"], self._start_up_seconds)
 
     def exclusively(self, write: Callable[[], None]) -> None:
         """Runs `write` while no other thread of this run writes: shards share one videos.parquet."""
@@ -192,6 +196,8 @@ class Pipeline:
                 for pool in self._pools.values():
                     for event in pool.collect(reference):
                         self._handle(event)
+            if not self._start_up_seconds and all(pool.reports for pool in self._pools.values()):
+                self._start_up_seconds = time.monotonic() - self._started_at
 
     def _handle(self, event: Done | Lost) -> None:
         state = self._states.get(_video(event.call).video)

@@ -34,9 +34,11 @@ class StageProgress:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """stages by name; videos: how many there are, are finished, have failed."""
+    """stages by name; videos: how many there are, are finished, have failed;
+    start_up_seconds: until every pool had an actor that was ready."""
 
     stages: dict[str, StageProgress] = field(default_factory=lambda: {name: StageProgress() for name in STAGES})
     videos_total: int = 0
     videos_done: int = 0
     videos_failed: int = 0
+    start_up_seconds: float = 0.0

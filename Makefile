@@ -1,0 +1,43 @@
+# restore-archive: `make demo` shows it, `make restore SOURCE=… DESTINATION=…` uses it, `make test` proves it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+DEV    := $(VENV)/.installed-dev
+
+.PHONY: install demo restore test lint bench clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "restore-archive needs Python 3.11 or later: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
+	touch $@
+
+$(DEV): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test,lint]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m flows.demo
+
+restore: $(STAMP)
+	@test -n "$(SOURCE)" -a -n "$(DESTINATION)" || { echo 'usage: make restore SOURCE=folder-or-s3-url DESTINATION=folder-or-s3-url' >&2; exit 2; }
+	$(BIN)/restore-archive run "$(SOURCE)" "$(DESTINATION)"
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest
+
+# What docs/measurements.md reports, measured here: stages one by one and the whole run, one 720p clip.
+bench: $(STAMP)
+	$(BIN)/python -m flows.measure stages
+
+clean:
+	rm -rf $(VENV) demo
