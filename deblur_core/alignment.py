@@ -26,21 +26,18 @@ def flow_luma(frame: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(half, (0, 0), _LOWPASS_SIGMA)
 
 
-def align(
-    reference: np.ndarray, target_luma: np.ndarray, reference_luma: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Warps `reference` onto the target.
+def align(reference: np.ndarray, target: np.ndarray, target_luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Warps `reference` onto `target`.
 
-    reference: uint8 or uint16 RGB [H, W, 3]; target_luma: `flow_luma` of the target frame.
-    Returns the warped reference (same dtype and shape) and its validity, float32 [H, W] in {0, 1}: 0 where the warp
-    reads from outside the reference. Frames whose shorter side is under 32 px come back unwarped.
+    Both uint8 or uint16 RGB [H, W, 3]; target_luma: `flow_luma` of the target, computed once for all its references.
+    Returns the warped reference (same dtype and shape) and its validity, float32 [H, W] in {0, 1}. Where the warp would
+    read from outside the reference (validity 0) the target shows instead, so that nothing mirrored can leak in. Frames
+    whose shorter side is under 32 px come back unwarped.
     """
     height, width = reference.shape[:2]
     if min(height, width) < 32:
         return reference, np.ones((height, width), np.float32)
-    if reference_luma is None:
-        reference_luma = flow_luma(reference)
-    half = _flow_engine().calc(target_luma, reference_luma, None)
+    half = _flow_engine().calc(target_luma, flow_luma(reference), None)
     scale_x, scale_y = width / half.shape[1], height / half.shape[0]
     flow = cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -48,4 +45,4 @@ def align(
     map_y = rows + flow[..., 1] * np.float32(scale_y)
     warped = cv2.remap(reference, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     inside = (map_x >= 0) & (map_x <= width - 1) & (map_y >= 0) & (map_y <= height - 1)
-    return warped, inside.astype(np.float32)
+    return np.where(inside[..., None], warped, target), inside.astype(np.float32)

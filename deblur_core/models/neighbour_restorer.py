@@ -69,7 +69,7 @@ class NeighbourRestorer(Restorer):
         luma = flow_luma(target) if references else None
         for reference in references[:REFERENCES]:
             assert luma is not None
-            warped, valid = align(reference, luma)
+            warped, valid = align(reference, target, luma)
             planes += [self._tensor(warped, peak), self._tensor(valid[..., None], 1.0)]
         for _ in range(REFERENCES - len(references[:REFERENCES])):
             planes += [planes[0], torch.zeros_like(planes[0][:1])]

@@ -33,7 +33,7 @@ def network_input(sample: Sample, rng: np.random.Generator, drop: float) -> np.n
         if gone:
             planes += [sample.blurred, np.zeros((*luma_size(sample), 1), np.uint8)]
         else:
-            warped, valid = align(reference, luma)
+            warped, valid = align(reference, sample.blurred, luma)
             planes += [warped, (valid * 255).astype(np.uint8)[..., None]]
     return np.concatenate([*planes, sample.truth], axis=2)
 
