@@ -217,7 +217,7 @@ class S3ObjectStore(ObjectStore):
         OpenStack Swift 2.38 compares CopySourceIfMatch of a multipart object with another ETag than the one it shows.
         """
         from botocore.exceptions import ClientError
-        from s3transfer.exceptions import S3CopyFailedError  # type: ignore[import-untyped]
+        from s3transfer.exceptions import S3CopyFailedError
 
         name = self._name(to_key)
         origin = {"Bucket": source._bucket, "Key": source._name(info.key)}

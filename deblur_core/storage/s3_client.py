@@ -115,7 +115,7 @@ def explained(url: str, endpoint_url: str | None, key: str | None = None) -> Ite
     url: the store's; key: the object that is dealt with, if it is one.
     """
     from botocore.exceptions import BotoCoreError, ClientError
-    from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError  # type: ignore[import-untyped]
+    from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError
 
     place = f"{url}/{key}" if key else url
     try:

@@ -34,7 +34,7 @@ class TransferSizes:
 
 
 def _manager(client: Any, threshold_bytes: int, part_bytes: int) -> Any:
-    from s3transfer.manager import TransferConfig, TransferManager  # type: ignore[import-untyped]
+    from s3transfer.manager import TransferConfig, TransferManager
 
     config = TransferConfig(
         multipart_threshold=threshold_bytes,
