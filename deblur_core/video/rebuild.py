@@ -1,0 +1,273 @@
+"""Puts a video together again: the packets of its encoded parts with their real times, and all its other streams.
+
+Nothing is decoded or encoded here; parts are opened one after another. It does not know which frames were restored, and
+does not judge its own work: that is the check after it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import av
+import numpy as np
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from deblur_core.errors import DeclinedVideoError, VerificationError
+from deblur_core.video.containers import is_mp4_family, muxer_for, output_name
+from deblur_core.video.encode import ORDINAL_TICK
+from deblur_core.video.index import VideoIndex
+from deblur_core.video.picture_metadata import PictureMetadata, read_picture_metadata, with_metadata
+from deblur_core.video.probe import VideoInfo
+from deblur_core.video.source import Source, main_video_stream, open_input
+from deblur_core.video.streams import (
+    add_copy,
+    carried_streams,
+    copy_container_metadata,
+    copy_stream_metadata,
+    read_packets,
+)
+
+__all__ = ["CarriedStream", "Part", "RebuildReport", "output_name", "rebuild"]
+
+Part = Source | Callable[[], BinaryIO]
+"""A part file: a path, an open file, or a function that opens one (so that no two need be open at once)"""
+
+_MOVIE_TIMESCALE = 90000
+_LARGEST_TIMESCALE = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class CarriedStream:
+    """One stream of the result."""
+
+    index: int
+    """in the source"""
+    kind: str
+    packets: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class RebuildReport:
+    """What the result holds."""
+
+    muxer: str
+    streams: tuple[CarriedStream, ...]
+    frames: int
+    parts: int
+    size_bytes: int
+
+
+def rebuild(
+    source: Source,
+    source_name: str,
+    info: VideoInfo,
+    index: VideoIndex,
+    parts: Sequence[Part],
+    out_path: str | os.PathLike[str],
+    name: str,
+) -> RebuildReport:
+    """Writes `out_path`, a file of the kind that `name` (the result's name) says, from all parts of the video in order
+    and every other stream of `source`.
+
+    Raises DeclinedVideoError if the container cannot hold a stream, DamagedVideoError if the source cannot be read to
+    its end, VerificationError if the parts are not those of this video.
+    """
+    muxer = muxer_for(name)
+    metadata = read_picture_metadata(source, index, source_name) if info.dynamic_metadata else {}
+    with open_input(source, source_name) as original:
+        main = main_video_stream(original, source_name)
+        options = _muxer_options(original, index, muxer, name)
+        with av.open(
+            os.fspath(out_path), "w", format=muxer, options=options, metadata_errors="surrogateescape"
+        ) as target:
+            copy_container_metadata(original, target)
+            video, copies = _add_streams(original, main, target, info, index, parts[0], source_name)
+            pictures = _video_packets(parts, index, metadata, source_name)
+            counts = _mux(original, target, video, copies, pictures, source_name)
+            streams = tuple(
+                CarriedStream(each.index, each.type, *counts.get(each.index, (0, 0)))
+                for each in original.streams
+                if each.index == main.index or each.index in copies
+            )
+    return RebuildReport(muxer, streams, index.frame_count, len(parts), Path(out_path).stat().st_size)
+
+
+def _add_streams(
+    original: InputContainer,
+    main: VideoStream,
+    target: OutputContainer,
+    info: VideoInfo,
+    index: VideoIndex,
+    first_part: Part,
+    source_name: str,
+) -> tuple[Any, dict[int, Stream]]:
+    """The video stream of the result, and the copies of the others by their index in the source."""
+    kept = carried_streams(original, main, target.format.name)
+    video: Any = None
+    copies: dict[int, Stream] = {}
+    for stream in sorted([main, *kept], key=lambda each: each.index):
+        if stream.index == main.index:
+            video = _add_video(target, main, info, index, first_part)
+        else:
+            copies[stream.index] = add_copy(target, stream, source_name)
+    try:
+        target.start_encoding()
+    except (av.FFmpegError, ValueError) as error:
+        kinds = ", ".join(f"{stream.type} {stream.index}" for stream in kept) or "video"
+        raise DeclinedVideoError(
+            f"{source_name}: a {target.format.name} file cannot hold its streams ({kinds}): {error}; convert or remove "
+            "what does not belong there first"
+        ) from error
+    return video, copies
+
+
+def _add_video(target: OutputContainer, main: VideoStream, info: VideoInfo, index: VideoIndex, first_part: Part) -> Any:
+    """The result's video stream: parameters of the parts; of the source what lies outside the pictures."""
+    with _open_part(first_part) as part:
+        encoded = part.streams.video[0]
+        same_codec = encoded.codec_context.codec.canonical_name == info.codec
+        # The source's stream brings side data along (mastering display, stereo, …) that PyAV cannot set one by one.
+        template = main if same_codec else encoded
+        video: Any = target.add_stream_from_template(template, opaque=True)
+        context, described = video.codec_context, encoded.codec_context
+        context.extradata = described.extradata
+        context.pix_fmt = described.pix_fmt
+    if same_codec and info.codec == "hevc" and is_mp4_family(target.format.name) and info.codec_tag in ("hvc1", "hev1"):
+        context.codec_tag = info.codec_tag
+    context.color_range, context.colorspace = described.color_range, info.colorspace
+    context.color_primaries, context.color_trc = info.color_primaries, info.color_trc
+    if info.sample_aspect_ratio:
+        context.sample_aspect_ratio = info.sample_aspect_ratio
+    if info.average_rate:
+        context.framerate = info.average_rate
+    if info.display_matrix is not None:
+        video.set_display_matrix(info.display_matrix)
+    video.time_base = index.time_base
+    copy_stream_metadata(main, video, encoded_again=True)
+    return video
+
+
+def _mux(
+    original: InputContainer,
+    target: OutputContainer,
+    video: Any,
+    copies: dict[int, Stream],
+    pictures: Iterator[Packet],
+    source_name: str,
+) -> dict[int, tuple[int, int]]:
+    """Writes all packets by time; returns packets and bytes of each stream by its index in the source."""
+    counts: dict[int, tuple[int, int]] = {}
+    main_index = main_video_stream(original, source_name).index
+    others = read_packets(original, [original.streams[number] for number in copies], source_name)
+    waiting = next(others, None)
+    for packet in pictures:
+        while waiting is not None and _seconds(waiting) <= _seconds(packet):
+            _write(target, waiting, copies[waiting.stream_index], counts, waiting.stream_index)
+            waiting = next(others, None)
+        _write(target, packet, video, counts, main_index)
+    while waiting is not None:
+        _write(target, waiting, copies[waiting.stream_index], counts, waiting.stream_index)
+        waiting = next(others, None)
+    return counts
+
+
+def _write(
+    target: OutputContainer, packet: Packet, stream: Stream, counts: dict[int, tuple[int, int]], number: int
+) -> None:
+    packets, size_bytes = counts.get(number, (0, 0))
+    counts[number] = (packets + 1, size_bytes + packet.size)
+    packet.stream = stream
+    target.mux(packet)
+
+
+def _seconds(packet: Packet) -> float:
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    return -math.inf if stamp is None else float(stamp * packet.time_base)
+
+
+def _video_packets(
+    parts: Sequence[Part], index: VideoIndex, metadata: dict[int, PictureMetadata], name: str
+) -> Iterator[Packet]:
+    """The packets of all parts with real times: pts of the index; dts the sorted pts, moved back by as many frames as
+    the encoder reorders, the smallest shift that keeps dts rising and at or before pts."""
+    durations = index.durations()
+    first_frame, depth, extradata = 0, 0, None
+    for number, part in enumerate(parts):
+        with _open_part(part) as container:
+            stream = container.streams.video[0]
+            if number == 0:
+                depth, extradata = stream.codec_context.reorder_depth, stream.codec_context.extradata
+            elif stream.codec_context.extradata != extradata:
+                raise VerificationError(f"{name}: part {number} was encoded with other parameters than part 0")
+            count = 0
+            for packet in container.demux(stream):
+                if not packet.size:
+                    continue
+                frame = first_frame + round(Fraction(packet.pts or 0) * packet.time_base / ORDINAL_TICK)
+                timed = _timed(packet, frame, first_frame + count - depth, index, durations, name)
+                yield with_metadata(timed, metadata[frame]) if frame in metadata else timed
+                count += 1
+        first_frame += count
+    if first_frame != index.frame_count:
+        raise VerificationError(f"{name}: its parts hold {first_frame} frames, the video {index.frame_count}")
+
+
+def _timed(packet: Packet, frame: int, dts_frame: int, index: VideoIndex, durations: np.ndarray, name: str) -> Packet:
+    if frame >= index.frame_count:
+        raise VerificationError(f"{name}: its parts hold more than the {index.frame_count} frames of the video")
+    packet.time_base = index.time_base
+    packet.pts = int(index.pts[frame])
+    # Before the first frame the times go on at its own pace.
+    packet.dts = (
+        int(index.pts[dts_frame]) if dts_frame >= 0 else int(index.pts[0]) + dts_frame * max(int(durations[0]), 1)
+    )
+    packet.duration = int(durations[frame])
+    if packet.dts > packet.pts:
+        raise VerificationError(f"{name}: frame {frame} is decoded after it is shown; its part is damaged")
+    return packet
+
+
+@contextmanager
+def _open_part(part: Part) -> Iterator[InputContainer]:
+    opened = part() if callable(part) else part
+    try:
+        with open_input(opened, "an encoded part") as container:
+            yield container
+    finally:
+        if callable(part):
+            cast("BinaryIO", opened).close()
+
+
+def _muxer_options(original: InputContainer, index: VideoIndex, muxer: str, name: str) -> dict[str, str]:
+    if is_mp4_family(muxer):
+        flags = "+faststart"
+        # Keys of Apple's and Android's cameras fit only the newer kind of metadata.
+        if any("." in key for key in original.metadata):
+            flags += "+use_metadata_tags"
+        # Dolby Vision's configuration is "unofficial" to FFmpeg, which leaves it out otherwise.
+        return {"strict": "unofficial", "movflags": flags, "movie_timescale": str(_movie_timescale(original, index))}
+    if muxer == "mpegts":
+        return {"mpegts_copyts": "1", "mpegts_m2ts_mode": "0" if name.lower().endswith(".ts") else "1"}
+    # The default would move all streams so that none starts before 0, which changes every time in the file.
+    return {"avoid_negative_ts": "disabled"}
+
+
+def _movie_timescale(original: InputContainer, index: VideoIndex) -> int:
+    """Starts and ends of MP4 tracks are counted in the movie's own ticks; these fit the ticks of every stream."""
+    scale = math.lcm(_MOVIE_TIMESCALE, index.time_base.denominator)
+    for stream in original.streams:
+        if stream.time_base is not None:
+            wider = math.lcm(scale, stream.time_base.denominator)
+            scale = wider if wider <= _LARGEST_TIMESCALE else scale
+    return scale if scale <= _LARGEST_TIMESCALE else _MOVIE_TIMESCALE

@@ -1,0 +1,1 @@
+"""The tests of restore-archive; folders mirror the packages."""
