@@ -40,8 +40,8 @@ def decode_frames(
     if not 0 <= first_frame < stop_frame <= index.frame_count:
         raise ValueError(f"{name}: frames {first_frame} to {stop_frame} are not within its {index.frame_count} frames")
     place = _decoding_start(index, first_frame)
-    # A keyframe may claim more than it holds, so that only decoding from the very start gives the right frames.
-    for start_place in dict.fromkeys((place, 0)):
+    # A keyframe may claim more than it holds (a mere recovery point): then decoding starts at an earlier one.
+    for start_place in _earlier_and_earlier(place):
         expected = first_frame
         try:
             for frame in _frames_from(source, index, start_place, first_frame, name, threads):
@@ -57,6 +57,16 @@ def decode_frames(
                 raise DamagedVideoError(
                     f"{name}: does not decode to the frames of its index at {seconds:.3f} s: {error}"
                 ) from error
+
+
+def _earlier_and_earlier(place: int) -> Iterator[int]:
+    """`place`, then places further and further before it, each step twice as long, down to 0: few tries find one."""
+    yield place
+    step = 1
+    while place > 0:
+        place = max(place - step, 0)
+        step *= 2
+        yield place
 
 
 def _decoding_start(index: VideoIndex, first_frame: int) -> int:
@@ -88,6 +98,8 @@ def _frames_from(
                 continue
             if before is not None:
                 _check_same_shape(frame, before, number, name)
+            elif place > 0 and frame.is_corrupt:
+                raise _OtherFramesError("its keyframe refers to frames before it")
             before = frame
             number += 1
             frame.time_base = index.time_base
