@@ -5,13 +5,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 
 from deblur_core.errors import DamagedVideoError
-from deblur_core.video.decode import decode_frames
+from deblur_core.video.decode import _earlier_and_earlier, decode_frames
 from deblur_core.video.index import index_video
-from tests.media import frame_hash, frame_hashes, make_clip, moving_texture
+from tests.media import frame_hash, frame_hashes, make_clip
 
 CLIPS: dict[str, dict[str, Any]] = {
     "closed.mp4": {},
@@ -78,16 +77,7 @@ def test_overwritten_pictures_are_damage(tmp_path: Path) -> None:
         list(decode_frames(clip, index, 0, index.frame_count, "a.mkv"))
 
 
-def test_a_keyframe_that_is_a_mere_recovery_point_is_decoded_from_an_earlier_one(tmp_path: Path) -> None:
-    clip = tmp_path / "recovery.mp4"
-    with av.open(str(clip), "w") as container:
-        stream = container.add_stream("libx264", rate=24, width=192, height=128, pix_fmt="yuv420p")
-        stream.options = {"g": "12", "bf": "0", "x264-params": "intra-refresh=1"}
-        for picture in moving_texture(60, (192, 128), 3):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-        container.mux(stream.encode(None))
-    index, expected = index_video(clip, clip.name), frame_hashes(clip)
-    assert len(index.boundaries) > 2, "the encoder marked no recovery points: this test shows nothing"
-    for first in (index.boundaries[1], index.boundaries[2] + 2):
-        got = [frame_hash(frame) for _, frame in decode_frames(clip, index, first, first + 4, clip.name)]
-        assert got == expected[first : first + 4]
+def test_where_a_keyframe_cannot_be_trusted_earlier_ones_are_tried_in_few_steps() -> None:
+    assert list(_earlier_and_earlier(13)) == [13, 12, 10, 6, 0]
+    assert list(_earlier_and_earlier(1)) == [1, 0]
+    assert list(_earlier_and_earlier(0)) == [0]
