@@ -1,9 +1,8 @@
 """Ray for the time of a run: started here and ended again, or a cluster joined and left. Knows no video."""
 
 import logging
-import signal
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,15 +17,24 @@ _OBJECT_STORE_BYTES = 128 << 20  # references travel, never frames
 def ray_session(address: str) -> Iterator[None]:
     """Makes this process a Ray driver; on the way out ends what it started, and only that.
 
-    `ray.init` puts its own handler on SIGTERM, which would turn Prefect's cancellation into a crash: the handler that
-    was there is put back. Raises UsageError when the cluster cannot be joined.
+    All in one other thread. In the main thread `ray.init` would put its own handler on SIGTERM, and Prefect's
+    cancellation would become a crash, or hang while Ray starts. And what Ray starts dies with the thread that started
+    it, so that one thread has to live as long as the session. Raises UsageError when the cluster cannot be joined.
     """
     if address == "local":
         secure_local_ray()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ray") as thread:
+        try:
+            thread.submit(_init, address).result()
+            yield
+        finally:
+            thread.submit(_shutdown).result()
+
+
+def _init(address: str) -> None:
     import ray
 
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGTERM) if in_main_thread else None
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it warns that it leaves SIGTERM alone
     local: dict[str, Any] = {"object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
     try:
         ray.init(
@@ -39,10 +47,9 @@ def ray_session(address: str) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise UsageError(f"Ray at {address!r} cannot be reached ({first_line}): start it, or use 'local'") from error
-    finally:
-        if handler is not None:
-            signal.signal(signal.SIGTERM, handler)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+
+
+def _shutdown() -> None:
+    import ray
+
+    ray.shutdown()

@@ -66,6 +66,8 @@ def take_inventory(settings: Settings, run_id: str, force: bool = False, writes:
     if writes:
         with _as_usage(f"destination {settings.destination}"):
             destination.check_writable()
+        with _as_usage(f"work {work}"):
+            open_store(work).check_writable()
     job = Job(
         run_id=run_id,
         source_url=source.url,
@@ -132,6 +134,9 @@ def _is_file(source: Location, settings: Settings) -> bool:
 
 def _check_apart(places: _Places, work: Location) -> None:
     source, destination = places.source, places.destination
+    meta = f"{destination.url.rstrip('/')}/{META}"
+    if work.is_inside(destination) and not work.is_inside(parse_location(meta)):
+        raise UsageError(f"work {work.url} lies among the published videos: name another place, or {meta}/work")
     if places.only is not None:
         same = (places.rename or places.only) == places.only and destination.url == source.url
         if same:

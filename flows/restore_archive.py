@@ -17,8 +17,10 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
+from prefect.states import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from deblur_core.errors import StorageError
 from deblur_core.manifests.videos import FAILED, VideoRecord, merged, records_to_bytes
 from deblur_core.storage import ObjectStore, open_store
 from flows.cluster import NAMESPACE, ray_session
@@ -113,7 +115,19 @@ def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoO
             pipeline.stop()
 
 
-@task(name="restore-shard", retries=1, retry_delay_seconds=10, cache_policy=NO_CACHE, persist_result=False)
+def _is_worth_retrying(task: Any, task_run: Any, state: State[Any]) -> bool:
+    """A store that did not answer may answer soon; a run that was stopped, or cannot start actors, stays so."""
+    return isinstance(state.result(raise_on_failure=False), StorageError)
+
+
+@task(
+    name="restore-shard",
+    retries=1,
+    retry_delay_seconds=10,
+    retry_condition_fn=_is_worth_retrying,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def restore_shard(pipeline: "Pipeline", videos: Sequence[VideoTask]) -> list[VideoOutcome]:
     """Runs a shard of videos through the pipeline and writes down how each ended, as they end."""
     logger = get_run_logger()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as SettingsSourceError
 
 from deblur_core.errors import SettingsError
 from deblur_core.models.registry import RESTORERS, SELECTORS
@@ -105,7 +106,9 @@ def resolve_settings(**arguments: Any) -> Settings:
         if problem["type"] == "extra_forbidden":
             raise SettingsError(f"{name} (from the {origin}) is no setting: see restore-archive doctor") from error
         raise SettingsError(f"{name} = {problem['input']!r} (from the {origin}): {message}") from error
-    except tomllib.TOMLDecodeError as error:
+    except SettingsSourceError as error:
+        raise SettingsError(f'{error} (the environment): write a list as JSON, such as [".mp4", ".mov"]') from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{TOML_FILE.absolute()} is not valid TOML: {error}") from error
 
 

@@ -59,7 +59,7 @@ class SegmentTask:
         return self.stop_frame - self.first_frame
 
 
-DEBLUR_FRAMES = 64
+DEBLUR_FRAMES = 32
 
 
 def deblur_spans(task: SegmentTask) -> list[SegmentTask]:

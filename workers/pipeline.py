@@ -19,6 +19,7 @@ import ray
 
 from deblur_core.errors import DeclinedVideoError, RestoreArchiveError, VideoError
 from deblur_core.manifests.videos import FAILED, VideoRecord
+from workers.actors import ActorReport
 from workers.job import Job, SegmentTask, VideoTask
 from workers.pool import Done, Lost, Pool, PoolError
 from workers.progress import STAGES, Snapshot, StageProgress
@@ -73,15 +74,18 @@ class Pipeline:
     def submit(self, videos: Iterable[VideoTask]) -> list["Future[VideoOutcome]"]:
         """Queues videos, longest first; each future gives the video's outcome (failures are outcomes too).
 
-        Raises what ended the loop, if it has ended.
+        A video that is on its way already is not begun twice. Raises what ended the loop, if it has ended.
         """
         futures = []
         with self._lock:
             if self._ended is not None:
                 raise self._ended
             for video in videos:
-                future: Future[VideoOutcome] = Future()
-                self._futures[video.video] = future
+                future = self._futures.get(video.video)
+                if future is not None:
+                    futures.append(future)
+                    continue
+                future = self._futures[video.video] = Future()
                 heapq.heappush(self._waiting, (-video.size_bytes, next(self._orders), video))
                 self._totals["videos"] += 1
                 futures.append(future)
@@ -96,6 +100,11 @@ class Pipeline:
             }
             totals = self._totals
             return Snapshot(stages, totals["videos"], totals["done"], totals["failed"], self._start_up_seconds)
+
+    def actors(self) -> dict[str, list[ActorReport]]:
+        """What the ready actors of each pool said of themselves, from any thread."""
+        with self._lock:
+            return {name: pool.reports for name, pool in self._pools.items()}
 
     def exclusively(self, write: Callable[[], None]) -> None:
         """Runs `write` while no other thread of this run writes: shards share one videos.parquet."""
@@ -155,14 +164,14 @@ class Pipeline:
                 _, order, video = heapq.heappop(self._waiting)
                 state = VideoState(video, order)
                 self._states[video.video] = state
-                self._queue(state, [Call("plan", video)])
+                self._queue(state, [Call("plan", video, order)])
 
     def _queue(self, state: VideoState, calls: Sequence[Call]) -> None:
         for call in calls:
             if call.stage == "deblur" and state.cannot_rebuild is not None:
                 self._fail(state, "declined", DeclinedVideoError(state.cannot_rebuild))
                 return
-            self._stages[call.stage] = self._stages[call.stage].queued(_frames(call))
+            self._stages[call.stage] = self._stages[call.stage].queued(call.frames)
             self._push(state, call)
 
     def _push(self, state: VideoState, call: Call) -> None:
@@ -177,7 +186,7 @@ class Pipeline:
                 slots = pool.free_slots()
                 while queue and slots:
                     call = heapq.heappop(queue)[-1]
-                    if _video(call).video in self._states:
+                    if self._state_of(call) is not None:
                         pool.send(call)
                         slots -= 1
                     else:
@@ -200,7 +209,7 @@ class Pipeline:
                 self._start_up_seconds = time.monotonic() - self._started_at
 
     def _handle(self, event: Done | Lost) -> None:
-        state = self._states.get(_video(event.call).video)
+        state = self._state_of(event.call)
         if state is None:
             self._forget(event.call)
             return
@@ -211,9 +220,14 @@ class Pipeline:
         else:
             self._advance(state, event)
 
+    def _state_of(self, call: Call) -> VideoState | None:
+        """The video that a call works for, unless that has ended meanwhile."""
+        state = self._states.get(_video(call).video)
+        return state if state is not None and state.order == call.order else None
+
     def _forget(self, call: Call) -> None:
         """A call of a video that has failed meanwhile."""
-        self._stages[call.stage] = self._stages[call.stage].queued(-_frames(call))
+        self._stages[call.stage] = self._stages[call.stage].queued(-call.frames)
 
     def _requeue(self, state: VideoState, event: Lost) -> None:
         if event.guilty:
@@ -230,7 +244,7 @@ class Pipeline:
         call, result, cost = event.call, event.result, event.cost
         assert cost is not None
         stage = self._stages[call.stage]
-        self._stages[call.stage] = stage.finished(_frames(call), cost.seconds, cost.reused)
+        self._stages[call.stage] = stage.finished(call.frames, cost.seconds, cost.reused)
         if isinstance(result, Planned) and result.record is not None:
             self._finish(state, VideoOutcome(result.record, skipped=True))
         elif isinstance(result, Planned):
@@ -279,10 +293,6 @@ class Pipeline:
 
 def _video(call: Call) -> VideoTask:
     return call.task.video if isinstance(call.task, SegmentTask) else call.task
-
-
-def _frames(call: Call) -> int:
-    return call.task.frame_count if isinstance(call.task, SegmentTask) else 0
 
 
 def _describe(call: Call) -> str:

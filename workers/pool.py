@@ -10,8 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 
+from deblur_core.errors import RestoreArchiveError
 from workers.actors import ActorReport, StageActor
 from workers.job import Job
 from workers.results import Call, Cost, StageResult
@@ -19,11 +30,13 @@ from workers.sizing import PoolSize, PoolSpec
 
 CALLS_PER_ACTOR = 2
 _MOST_FAILED_STARTS = 3
+_LOSSES = (RayActorError, OutOfMemoryError, NodeDiedError, WorkerCrashedError, ObjectLostError)
+_OUT_OF_SIGHT = (ActorUnavailableError, NodeDiedError, ObjectLostError)
 
 Ref = Any  # ray.ObjectRef; Ray's own types are not exact
 
 
-class PoolError(Exception):
+class PoolError(RestoreArchiveError):
     """Actors of a pool cannot start; the message says why."""
 
 
@@ -49,6 +62,8 @@ class Lost:
 @dataclass
 class _Member:
     handle: Any
+    size: PoolSize
+    nodes_at_start: set[str]
     report: ActorReport | None = None
     retired: bool = False
     calls: "OrderedDict[Ref, Call]" = field(default_factory=OrderedDict)
@@ -77,15 +92,21 @@ class Pool:
         return sum(not member.retired for member in self._members.values())
 
     def resize(self, size: PoolSize) -> None:
-        """Starts or retires actors until there are `size.count`; a retired one finishes what it has."""
+        """Starts or retires actors until there are `size.count` of this size; a retired one finishes what it has.
+
+        One that reserves other shares than now asked for is replaced: a whole GPU kept by an actor that should have
+        three quarters of it would leave the other pools waiting for ever.
+        """
         self._size = size
         active = [name for name, member in self._members.items() if not member.retired]
+        fitting = [name for name in active if self._members[name].size.reserves == size.reserves]
         # Those that have not even started go first, then the least loaded.
-        active.sort(key=lambda name: (self._members[name].report is not None, len(self._members[name].calls)))
-        for name in active[: max(len(active) - size.count, 0)]:
+        fitting.sort(key=lambda name: (self._members[name].report is not None, len(self._members[name].calls)))
+        kept = fitting[max(len(fitting) - size.count, 0) :]
+        for name in set(active).difference(kept):
             self._members[name].retired = True
             self._release_if_idle(name)
-        for _ in range(size.count - len(active)):
+        for _ in range(size.count - len(kept)):
             self._start()
 
     def free_slots(self) -> int:
@@ -131,7 +152,7 @@ class Pool:
         actor = StageActor.options(  # type: ignore[attr-defined]
             name=name, namespace=self._namespace, **options
         ).remote(self._job, self.spec.stages, self._size.threads)
-        self._members[name] = _Member(actor)
+        self._members[name] = _Member(actor, self._size, living_nodes())
         self._starting[actor.ready.remote()] = name
 
     def _started(self, reference: Ref) -> list[Done | Lost]:
@@ -139,12 +160,12 @@ class Pool:
         member = self._members.get(name)
         try:
             report = cast(ActorReport, ray.get(reference))
-        except (RayActorError, RayTaskError) as cause:
+        except RayError as cause:
             self._members.pop(name, None)
             if member is not None and not member.retired:
-                self._failed_starts += 1
+                self._failed_starts += _is_proven(cause) and member.nodes_at_start <= living_nodes()
                 if self._failed_starts >= _MOST_FAILED_STARTS:
-                    raise PoolError(f"no {self.spec.name} actor can start: {_last_line(cause)}") from cause
+                    raise PoolError(f"no {self.spec.name} actor can start: {_in_words(cause)}") from cause
                 self._start()
             return []
         self._failed_starts = 0
@@ -156,21 +177,33 @@ class Pool:
     def _returned(self, name: str, member: _Member, reference: Ref) -> list[Done | Lost]:
         try:
             result, cost = ray.get(reference)
-        except RayActorError as cause:
-            return self._lose(name, _last_line(cause))
         except RayTaskError as error:
             call = member.calls.pop(reference)
             self._release_if_idle(name)
             return [Done(call, error=error.cause if isinstance(error.cause, BaseException) else error)]
+        except _LOSSES as cause:
+            return self._lose(name, cause)
+        except RayError as error:  # such as an exception that cannot be unpickled here
+            call = member.calls.pop(reference)
+            self._release_if_idle(name)
+            return [Done(call, error=error)]
         call = member.calls.pop(reference)
         self._release_if_idle(name)
         return [Done(call, result, cost)]
 
-    def _lose(self, name: str, cause: str) -> list[Done | Lost]:
-        """An actor died: its calls go back, only the one it was at (the oldest) may be to blame for it."""
+    def _lose(self, name: str, cause: RayError) -> list[Done | Lost]:
+        """An actor died: its calls go back, only the one it was at (the oldest) may be to blame for it.
+
+        It is not to blame when its node is gone, nor when the actor merely cannot be reached: that is how a node's
+        sudden end first looks, for some 15 s during which Ray still lists it as alive.
+        """
         member = self._members.pop(name)
+        ray.kill(member.handle, no_restart=True)  # one out of reach may live on, and hold a GPU
         node_alive = member.report is not None and member.report.node_id in living_nodes()
-        lost = [Lost(call, node_alive and number == 0, cause) for number, call in enumerate(member.calls.values())]
+        may_blame = _is_proven(cause) and node_alive
+        lost = [
+            Lost(call, may_blame and number == 0, _in_words(cause)) for number, call in enumerate(member.calls.values())
+        ]
         if not member.retired:
             self._start()
         return list(lost)
@@ -188,6 +221,15 @@ def living_nodes() -> set[str]:
     return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def _is_proven(cause: RayError) -> bool:
+    """Whether Ray knows that the process ended, and did not just lose sight of it."""
+    return not isinstance(cause, _OUT_OF_SIGHT)
+
+
+def _in_words(cause: RayError) -> str:
+    if isinstance(cause, OutOfMemoryError):
+        return "its node ran out of memory"
+    if isinstance(cause, ActorDiedError) and not cause.actor_init_failed:
+        return "its process ended without an error: out of memory, or a crash in native code"
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return lines[-1] if lines else type(cause).__name__

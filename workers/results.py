@@ -8,10 +8,13 @@ from deblur_core.manifests.videos import VideoRecord
 
 @dataclass(frozen=True)
 class Call:
-    """One piece of work: a stage and its task."""
+    """One piece of work: a stage and its task. `order`: that of its `VideoState`, so that what a video that has failed
+    left behind is not taken for work of the same video submitted again. `frames`: those it works on, for the progress."""
 
     stage: str
     task: Any
+    order: int = 0
+    frames: int = 0
 
 
 @dataclass(frozen=True)

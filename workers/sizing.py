@@ -17,6 +17,11 @@ class PoolSize:
     num_cpus: float
     threads: int = 1
 
+    @property
+    def reserves(self) -> tuple[float, float]:
+        """What an actor of this size keeps from others: GPUs and cores."""
+        return self.num_gpus, self.num_cpus
+
 
 @dataclass(frozen=True)
 class PoolSpec:

@@ -35,7 +35,7 @@ class VideoState:
         self.segments = [
             SegmentTask(self.task, number, first, stop) for number, (first, stop) in enumerate(result.segments)
         ]
-        return [Call("classify", segment) for segment in self.segments]
+        return [Call("classify", segment, self.order, segment.frame_count) for segment in self.segments]
 
     def classified(self, number: int, blurred: tuple[int, ...]) -> list[Call]:
         """A segment can be deblurred once its neighbours are labelled too: it may look over its edges."""
@@ -44,7 +44,7 @@ class VideoState:
         for candidate in (number - 1, number, number + 1):
             if 0 <= candidate < len(self.segments) and candidate not in self.open_spans and self._edges(candidate):
                 spans = zip(deblur_spans(self.segments[candidate]), self.blurred[candidate], strict=True)
-                deblur = [Call("deblur", span) for span, count in spans if count]
+                deblur = [Call("deblur", span, self.order, count) for span, count in spans if count]
                 self.open_spans[candidate] = len(deblur)
                 calls += deblur
         return calls + self._encodable()
@@ -75,7 +75,8 @@ class VideoState:
             for number, waiting_for in sorted(self.open_spans.items()):
                 if not waiting_for and number not in self._assemble_asked:
                     self._assemble_asked.add(number)
-                    calls.append(Call("assemble", self.segments[number]))
+                    segment = self.segments[number]
+                    calls.append(Call("assemble", segment, self.order, segment.frame_count))
         return calls + self._publishable()
 
     def _publishable(self) -> list[Call]:
@@ -84,4 +85,4 @@ class VideoState:
         if self._publish_asked or not (complete and encoded):
             return []
         self._publish_asked = True
-        return [Call("publish", self.task)]
+        return [Call("publish", self.task, self.order)]

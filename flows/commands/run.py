@@ -13,6 +13,7 @@ from rich.table import Table
 
 from deblur_core.errors import RestoreArchiveError
 from deblur_core.manifests.videos import VideoRecord
+from flows.embedded_server import embedded_server
 from flows.inventory import Inventory, take_inventory
 from flows.quiet import prepare_environment
 from flows.settings import Settings, resolve_settings
@@ -51,15 +52,16 @@ def _nothing_to_do(inventory: Inventory, seconds: float) -> Summary:
 
 def _run_flow(settings: Settings, inventory: Inventory, force: bool, as_json: bool) -> Summary:
     prepare_environment(embedded_server=True)
-    from flows.progress_display import shown
-    from flows.restore_archive import prepared, restore_archive, watcher
+    with embedded_server():
+        from flows.progress_display import shown
+        from flows.restore_archive import prepared, restore_archive, watcher
 
-    context = contextvars.copy_context()
-    context.run(prepared.set, inventory)
-    if not as_json:
-        context.run(watcher.set, shown)
-    given = settings.model_dump(include=set(_FLOW_PARAMETERS), exclude_unset=True)
-    result = context.run(lambda: restore_archive(**given, force=force))
+        context = contextvars.copy_context()
+        context.run(prepared.set, inventory)
+        if not as_json:
+            context.run(watcher.set, shown)
+        given = settings.model_dump(include=set(_FLOW_PARAMETERS), exclude_unset=True)
+        result = context.run(lambda: restore_archive(**given, force=force))
     failures = tuple(Failure(**failure) for failure in result["failures"])
     return Summary(result["run_id"], result["seconds"], result["videos"], result["frames"], failures)
 

@@ -23,6 +23,7 @@ class PlanStage:
         """Raises NotAVideoError, DamagedVideoError or DeclinedVideoError for what cannot be planned."""
         record = self._published(task)
         if record is not None:
+            self._stores.work.delete_prefix(self._job.video_prefix(task))  # a kill may have kept publish from it
             return Planned((), record, None), True
         with open_video(self._stores.source, task) as file:
             info = probe(file, task.video)
@@ -38,8 +39,11 @@ class PlanStage:
 
     def _cannot_rebuild(self, task: VideoTask, info: VideoInfo) -> str | None:
         options = self._job.options
+        key = self._job.output_key(task, rebuilt=True)
+        if key != task.video and self._job.rename is None and self._stores.source.exists(key):
+            return f"{task.video}: restored it would be called {key}, which is another file of the archive: rename one"
         try:
-            suffix = suffix_of(self._job.output_key(task, rebuilt=True))
+            suffix = suffix_of(key)
             choose_encoder(info, suffix, EncodeSettings(codec=options.codec, crf=options.crf))
         except DeclinedVideoError as reason:
             return str(reason)

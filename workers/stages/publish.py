@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from deblur_core.errors import ObjectNotFoundError
+from deblur_core.errors import AccessDeniedError, ObjectNotFoundError
 from deblur_core.manifests.frames import (
     REJECTED,
     RESTORED,
@@ -60,10 +60,8 @@ class PublishStage:
                 ObjectInfo(task.video, task.size_bytes, task.etag, 0.0),
             )
         record = self._record(task, labels, outcomes, output)
-        former = self._former_output(task)
+        self._remove_former(task, output.key)
         self._write_manifest(task, planned, labels, outcomes, record)
-        if former not in (None, output.key):
-            self._stores.destination.delete(former)  # published under the other name (`.mkv`) by an earlier run
         self._stores.work.delete_prefix(self._job.video_prefix(task))
         return Published(record), False
 
@@ -78,14 +76,23 @@ class PublishStage:
                 verify_rebuilt(source, path, planned.info, planned.index, key)
             return self._stores.destination.put_file(key, path)
 
-    def _former_output(self, task: VideoTask) -> str | None:
-        """The key under which this video stands published so far, if it does."""
-        key = self._job.manifest_key(task)
+    def _remove_former(self, task: VideoTask, output: str) -> None:
+        """Takes away what an earlier run published under the video's other name (with or without `.mkv`)."""
+        key, destination = self._job.manifest_key(task), self._stores.destination
         try:
-            _, metadata = from_bytes(self._stores.destination.read(key), key)
+            _, metadata = from_bytes(destination.read(key), key)
         except ObjectNotFoundError:
-            return None
-        return VideoRecord(**json.loads(metadata["record"])).output
+            return
+        former = VideoRecord(**json.loads(metadata["record"])).output
+        if former in (None, output) or not destination.exists(former):
+            return
+        try:
+            destination.delete(former)
+        except AccessDeniedError as cause:
+            raise AccessDeniedError(
+                f"{task.video} is published as {output} now, but its former {former} may not be deleted ({cause}): "
+                "delete it by hand and run again"
+            ) from cause
 
     def _opener(self, key: str) -> Callable[[], BinaryIO]:
         return lambda: self._stores.work.open(key)

@@ -1,0 +1,79 @@
+"""Prefect's server for the time of one command: on loopback, in a process of its own that no signal to the command ends.
+
+Ctrl-C in a terminal goes to the whole process group. A server that it ended would keep the flow, which wants to report
+its own end, waiting for more than a minute. So this one is deaf to SIGINT and SIGTERM and ends when the command does,
+however the command ends. Knows no flow.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deblur_core.errors import RestoreArchiveError
+
+_START_SECONDS = 120.0
+_OWN_SETTINGS = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+
+
+@contextmanager
+def embedded_server() -> Iterator[None]:
+    """Starts a server and names it in PREFECT_API_URL, unless one is named there already; Prefect is imported inside.
+
+    Raises RestoreArchiveError when it does not answer.
+    """
+    if "PREFECT_API_URL" in os.environ:
+        yield
+        return
+    import httpx
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.embedded_server", str(listening.fileno()), str(os.getpid())],
+            pass_fds=[listening.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **_OWN_SETTINGS},
+        )
+    os.environ["PREFECT_API_URL"] = url
+    try:
+        import prefect  # noqa: F401  (takes as long as the server does: both at once)
+
+        try:
+            httpx.get(f"{url}/health", timeout=_START_SECONDS).raise_for_status()
+        except httpx.HTTPError as error:
+            raise RestoreArchiveError(
+                f"Prefect's embedded server does not start ({error}): try `prefect server start` and set PREFECT_API_URL"
+            ) from error
+        yield
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        process.kill()
+        process.wait()
+
+
+def serve(descriptor: int, parent: int) -> None:
+    """Serves on a listening socket until `parent`, the process that started this one, is gone."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    import uvicorn
+
+    config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on")
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]))
