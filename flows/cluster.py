@@ -1,8 +1,9 @@
 """Ray for the time of a run: started here and ended again, or a cluster joined and left. Knows no video."""
 
 import logging
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +12,7 @@ from flows.quiet import secure_local_ray
 
 NAMESPACE = "restore-archive"
 _OBJECT_STORE_BYTES = 128 << 20  # references travel, never frames
+_END_SECONDS = 20.0  # Prefect kills a flow that has not ended 30 s after it was asked to
 
 
 @contextmanager
@@ -23,12 +25,29 @@ def ray_session(address: str) -> Iterator[None]:
     """
     if address == "local":
         secure_local_ray()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ray") as thread:
-        try:
-            thread.submit(_init, address).result()
-            yield
-        finally:
-            thread.submit(_shutdown).result()
+    started: Future[None] = Future()
+    ended = threading.Event()
+    thread = threading.Thread(target=_live, args=(address, started, ended), name="ray", daemon=True)
+    thread.start()
+    try:
+        started.result()
+        yield
+    finally:
+        ended.set()
+        thread.join(_END_SECONDS)
+
+
+def _live(address: str, started: "Future[None]", ended: threading.Event) -> None:
+    try:
+        _init(address)
+    except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for it
+        started.set_exception(error)
+        return
+    started.set_result(None)
+    ended.wait()
+    import ray
+
+    ray.shutdown()
 
 
 def _init(address: str) -> None:
@@ -47,9 +66,3 @@ def _init(address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise UsageError(f"Ray at {address!r} cannot be reached ({first_line}): start it, or use 'local'") from error
-
-
-def _shutdown() -> None:
-    import ray
-
-    ray.shutdown()

@@ -1,4 +1,4 @@
-"""Prefect's server for the time of one command: on loopback, in a process of its own that no signal to the command ends.
+"""Prefect's server for the time of one command: on loopback, in a process of its own.
 
 Ctrl-C in a terminal goes to the whole process group. A server that it ended would keep the flow, which wants to report
 its own end, waiting for more than a minute. So this one is deaf to SIGINT and SIGTERM and ends when the command does,
@@ -47,11 +47,10 @@ def embedded_server() -> Iterator[None]:
         import prefect  # noqa: F401  (takes as long as the server does: both at once)
 
         try:
-            httpx.get(f"{url}/health", timeout=_START_SECONDS).raise_for_status()
+            httpx.get(f"{url}/health", timeout=_START_SECONDS, trust_env=False).raise_for_status()
         except httpx.HTTPError as error:
-            raise RestoreArchiveError(
-                f"Prefect's embedded server does not start ({error}): try `prefect server start` and set PREFECT_API_URL"
-            ) from error
+            advice = "try `prefect server start` and set PREFECT_API_URL"
+            raise RestoreArchiveError(f"Prefect's embedded server does not start ({error}): {advice}") from error
         yield
     finally:
         del os.environ["PREFECT_API_URL"]

@@ -4,8 +4,12 @@ Knows no queue and no retry: a call either returns a small result or raises.
 """
 
 import os
+import shutil
+import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import ray
@@ -62,6 +66,7 @@ class StageActor:
 
     def __init__(self, job: Job, stages: tuple[str, ...], threads: int) -> None:
         _limit_threads(threads, needs_torch="deblur" in stages)
+        remove_abandoned_scratch()
         stores = Stores(job)
         videos = PlannedVideos(job, stores)
         self._stages = {name: build_stage(name, job, stores, videos) for name in stages}
@@ -81,6 +86,14 @@ class StageActor:
         started = time.monotonic()
         result, reused = self._stages[stage].run(task)
         return result, Cost(time.monotonic() - started, reused)
+
+
+def remove_abandoned_scratch(older_than_seconds: float = 24 * 3600.0) -> None:
+    """Removes the temporary folders that stages of killed actors left on this machine; no call lasts that long."""
+    for folder in Path(tempfile.gettempdir()).glob("restore-archive-*"):
+        with suppress(OSError):
+            if folder.stat().st_mtime < time.time() - older_than_seconds:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _limit_threads(threads: int, needs_torch: bool) -> None:

@@ -9,7 +9,7 @@ from deblur_core.manifests.videos import VideoRecord
 @dataclass(frozen=True)
 class Call:
     """One piece of work: a stage and its task. `order`: that of its `VideoState`, so that what a video that has failed
-    left behind is not taken for work of the same video submitted again. `frames`: those it works on, for the progress."""
+    left behind is not taken for work of the same video submitted again. `frames`: those it works on."""
 
     stage: str
     task: Any

@@ -27,6 +27,10 @@ TILE_INPUTS = 5 * len(FEATURES) + 1
 """A tile's features, their differences to four references in time, and how much context there was (`in_context`)."""
 
 
+SHARPNESS = 4.0
+"""Of the soft maximum over tiles: 0 would be their mean, infinity the maximum alone."""
+
+
 def cuts(features: np.ndarray) -> list[int]:
     """First frames of the shots of float32 [T, tiles, F], 0 first: where the picture changes far more than around."""
     means = features[..., FEATURES.index("mean")]
@@ -54,7 +58,8 @@ def in_context(features: np.ndarray) -> np.ndarray:
 
 
 def _shot_in_context(shot: np.ndarray) -> np.ndarray:
-    usual = np.quantile(shot, [0.8, 0.5], axis=0).astype(np.float32)
+    ordered = np.sort(shot, axis=0)
+    usual = ordered[round(0.8 * (len(shot) - 1))], ordered[(len(shot) - 1) // 2]
     references = (_moving_max(shot, NEAR_FRAMES), _moving_max(shot, AROUND_FRAMES), usual[0], usual[1])
     context = np.full((*shot.shape[:2], 1), 1.0 / len(shot), np.float32)
     return np.concatenate([shot, *(shot - reference for reference in references), context], axis=2)
@@ -68,14 +73,14 @@ def _moving_max(shot: np.ndarray, reach: int) -> np.ndarray:
 class BlurSelector:
     """Blur probabilities of frames that belong together. `default_threshold` is where its errors were balanced."""
 
-    def __init__(self, tensors: dict[str, np.ndarray], weights_sha256: str, name: str = "tiles") -> None:
+    def __init__(self, tensors: dict[str, np.ndarray], weights_sha256: str, name: str = "default") -> None:
         self.name = name
         self.weights_sha256 = weights_sha256
         self.default_threshold = 0.5
         self._tensors = tensors
 
     @classmethod
-    def load(cls, path: Path, name: str = "tiles") -> "BlurSelector":
+    def load(cls, path: Path, name: str = "default") -> "BlurSelector":
         """Reads a safetensors file. Raises WeightsError when it is missing or is not of this architecture."""
         try:
             data = Path(path).read_bytes()
@@ -121,7 +126,7 @@ class BlurSelector:
         hidden = scaled @ tile.T + (scaled.mean(axis=1) @ frame.T + self._tensors["tile1.bias"])[:, None]
         tiles = self._layer("tile2", np.maximum(hidden, 0.0))
         peak = tiles.max(axis=1, keepdims=True)
-        softest = peak[:, 0] + np.log(np.exp(tiles - peak).mean(axis=1))
+        softest = peak[:, 0] + np.log(np.exp(SHARPNESS * (tiles - peak)).mean(axis=1)) / SHARPNESS
         pooled = np.concatenate([softest, tiles.mean(axis=1)], axis=1)
         return self._layer("frame2", np.maximum(self._layer("frame1", pooled), 0.0))[:, 0]
 

@@ -73,12 +73,20 @@ def _psnr_loss(output: Tensor, truth: Tensor) -> Tensor:
 
 
 def train(
-    data: Path, out: Path, minutes: float, batch: int, seed: int, workers: int, threads: int, start_from: Path | None
+    data: Path,
+    out: Path,
+    minutes: float,
+    batch: int,
+    seed: int,
+    workers: int,
+    threads: int,
+    start_from: Path | None,
+    peak_rate: float,
 ) -> None:
     """Fits the network for `minutes` of wall clock (the cosine schedule ends with them) and writes weights and log.
 
-    start_from: weights to go on from. `out` gets float16 weights of the moving average (EMA 0.999) every five minutes,
-    `out` with `.jsonl` the log.
+    start_from: weights to go on from; peak_rate: learning rate after its warm-up. `out` gets float16 weights of the
+    moving average (EMA 0.999) every five minutes, `out` with `.jsonl` the log.
     """
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
@@ -99,7 +107,7 @@ def train(
     start, step, oldest, saved, running = time.monotonic(), 0, 0, 0.0, 0.0
     while (progress := (time.monotonic() - start) / (minutes * 60.0)) < 1.0:
         oldest = _refresh(pool, queue, oldest)
-        rate = 1e-3 * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * np.cos(np.pi * progress)) + 1e-6
+        rate = peak_rate * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * np.cos(np.pi * progress)) + 1e-6
         for group in optimiser.param_groups:
             group["lr"] = rate
         stack = _patches(pool, batch, settings, rng).float().div_(255.0).contiguous(memory_format=torch.channels_last)
@@ -187,6 +195,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--start-from", type=Path, help="weights to go on from; the schedule starts anew")
+    parser.add_argument("--peak-rate", type=float, default=1e-3)
     arguments = parser.parse_args()
     train(**vars(arguments))
 
