@@ -55,8 +55,8 @@ def _join(pictures: Path, tone: Path, target: Path) -> None:
         video = joined.add_stream_from_template(seen.streams.video[0], opaque=True)
         sound = joined.add_stream_from_template(heard.streams.audio[0], opaque=True)
         packets: list[av.Packet] = []
-        for origin, stream in ((seen.streams.video[0], video), (heard.streams.audio[0], sound)):
-            for packet in origin.container.demux(origin):
+        for container, kind, stream in ((seen, "video", video), (heard, "audio", sound)):
+            for packet in container.demux(**{kind: 0}):
                 if packet.size:
                     packet.stream = stream
                     packets.append(packet)

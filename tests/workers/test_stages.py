@@ -1,5 +1,7 @@
 """The stages one after the other in this process, without Ray: what each leaves behind and when it is used again."""
 
+import os
+import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -17,7 +19,7 @@ from deblur_core.models.registry import load_restorer
 from deblur_core.verdict import VerdictLimits
 from tests.media import frame_hashes, frame_times, make_clip, packet_hashes, packet_times
 from tests.workers.shaken_clip import SHAKEN, shaken_clip
-from workers.actors import Stage, build_stage
+from workers.actors import Stage, build_stage, remove_abandoned_scratch
 from workers.job import Job, RestoreOptions, SegmentTask, VideoTask
 from workers.planned_video import PlannedVideos, Stores
 from workers.results import Call, Planned, Published
@@ -263,6 +265,17 @@ def test_two_videos_never_share_an_output(archive: Path) -> None:
     planned, _ = line.run("plan", line.task("clip.avi"))
     assert planned.cannot_rebuild is not None
     assert "clip.avi.mkv" in planned.cannot_rebuild
+
+
+def test_scratch_of_killed_workers_is_removed_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name, age_hours in (("restore-archive-old", 25), ("restore-archive-in-use", 23), ("somebody-elses", 25)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part.mkv").write_bytes(b"x")
+        when = time.time() - age_hours * 3600
+        os.utime(tmp_path / name, (when, when))
+    remove_abandoned_scratch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["restore-archive-in-use", "somebody-elses"]
 
 
 def test_a_source_that_changes_while_it_is_worked_on_is_noticed(archive: Path) -> None:

@@ -1,0 +1,31 @@
+"""Finds every process that a command started, however deep, by a mark in its environment. Linux only."""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+MARK = "RUN_OF_TEST"
+
+
+def marked(mark: str) -> list[str]:
+    """Process ids and command lines of the living processes whose environment holds the mark."""
+    wanted = f"{MARK}={mark}".encode()
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal() and int(folder.name) != os.getpid():
+            with suppress(OSError):
+                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+                if state != "Z" and wanted in (folder / "environ").read_bytes().split(b"\0"):
+                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    found.append(f"{folder.name} {command[:120]}")
+    return found
+
+
+def seconds_until_gone(mark: str, limit_seconds: float) -> float:
+    """Waits until no process has the mark; returns how long that took. Raises AssertionError past the limit."""
+    began = time.monotonic()
+    while left := marked(mark):
+        assert time.monotonic() - began < limit_seconds, f"still there after {limit_seconds} s: {left}"
+        time.sleep(0.2)
+    return time.monotonic() - began

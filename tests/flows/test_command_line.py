@@ -1,0 +1,164 @@
+"""The small commands and the border of the command line: exit codes, one line for a wrong request, a quick --help."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from flows.command_line import app
+from flows.commands.inspect_video import stretches
+from tests.flows.command import REPOSITORY, CommandLine
+from tests.media import encode_frames, make_clip, moving_texture, truncate
+from tests.workers.shaken_clip import SHAKEN, shaken_clip
+
+Invoke = Callable[..., Any]
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Runs a command in this process, in a working directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda signum, handler: None)
+    monkeypatch.setenv("COLUMNS", "160")
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])
+def test_help_loads_none_of_the_heavy_libraries(arguments: list[str]) -> None:
+    script = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom flows.command_line import app\n"
+        f"result = CliRunner().invoke(app, {arguments!r})\nassert result.exit_code == 0, result.output\n"
+        "heavy = {'ray', 'prefect', 'torch', 'cv2', 'av', 'boto3'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {sorted(heavy)}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_driver_that_takes_stock_loads_neither_torch_nor_ray() -> None:
+    script = (
+        "import sys\nimport flows.commands.run\n"
+        "heavy = {'ray', 'prefect', 'torch'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {sorted(heavy)}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_names_every_command(invoke: Invoke) -> None:
+    output = invoke("--help").output
+    assert all(name in output for name in ("run", "inspect", "compare", "models", "doctor"))
+
+
+def test_an_unknown_option_is_wrong_usage(invoke: Invoke) -> None:
+    assert invoke("run", "in", "out", "--treshold", "1").exit_code == 2
+
+
+def test_inspect_names_the_stretches_and_leaves_picture_and_manifest(invoke: Invoke, tmp_path: Path) -> None:
+    clip = shaken_clip(tmp_path / "clip.mp4")
+    result = invoke("inspect", clip)
+    assert result.exit_code == 0, result.output
+    rows = pq.read_table(tmp_path / "clip.mp4.inspection" / "frames.parquet").to_pylist()
+    blurred = {row["frame"] for row in rows if row["is_blurred"]}
+    shaken = {number for first, stop in SHAKEN for number in range(first, stop)}
+    assert shaken <= blurred
+    assert len(blurred - shaken) <= 6
+    assert f"{len(blurred)} of 48 frames are blurred ({100 * len(blurred) / 48:.1f} %)" in result.output
+    assert {row["action"] for row in rows} == {"kept"}
+    assert (tmp_path / "clip.mp4.inspection" / "timeline.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_stretches_are_runs_of_one_label() -> None:
+    found = stretches(np.array([False, False, True, True, False]), np.array([0.0, 0.2, 0.8, 1.0, 0.1]))
+    assert [(each.start, each.stop, each.blurred) for each in found] == [(0, 2, False), (2, 4, True), (4, 5, False)]
+    assert [round(each.mean_probability, 3) for each in found] == [0.1, 0.9, 0.1]
+
+
+def test_inspect_with_threshold_zero_calls_every_frame_blurred(invoke: Invoke, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=6, size=(64, 48))
+    result = invoke("inspect", clip, "--threshold", 0, "--out", tmp_path / "here")
+    assert "6 of 6 frames are blurred" in result.output
+    assert pq.read_table(tmp_path / "here" / "frames.parquet")["is_blurred"].to_pylist() == [True] * 6
+
+
+def test_inspect_of_a_truncated_video_ends_in_one_line(invoke: Invoke, tmp_path: Path) -> None:
+    cut = truncate(make_clip(tmp_path / "clip.mp4", frames=24), tmp_path / "cut.mp4", 0.5)
+    result = invoke("inspect", cut)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("restore-archive: cut.mp4")
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "cut.mp4.inspection").exists()
+
+
+def test_compare_counts_what_differs_and_shows_the_worst_frame(invoke: Invoke, tmp_path: Path) -> None:
+    pictures = list(moving_texture(6, (64, 48)))
+    before = encode_frames(tmp_path / "a.mkv", pictures, codec="ffv1", pixel_format="bgr0")
+    pictures[4] = np.clip(pictures[4].astype(np.int16) + 10, 0, 255).astype(np.uint8)
+    after = encode_frames(tmp_path / "b.mkv", pictures, codec="ffv1", pixel_format="bgr0")
+    result = invoke("compare", before, after)
+    assert result.exit_code == 0, result.output
+    assert "6 frames, 5 identical, mean PSNR of the others 28.1" in result.output
+    assert "frame 4, the most different one" in result.output
+    assert (tmp_path / "b.comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_compare_of_a_video_with_itself_says_identical(invoke: Invoke, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=5, size=(64, 48))
+    result = invoke("compare", clip, clip, "--out", tmp_path / "same.png")
+    assert "5 frames, 5 identical, mean PSNR of the others identical" in result.output
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [({"frames": 7}, "are not the same video"), ({"size": (80, 48)}, "is (48, 64)"), (None, "is no file")],
+)
+def test_compare_of_different_videos_is_wrong_usage(
+    invoke: Invoke, tmp_path: Path, other: dict[str, Any] | None, words: str
+) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=5, size=(64, 48))
+    if other is not None:
+        make_clip(tmp_path / "b.mp4", **{"frames": 5, "size": (64, 48), **other})
+    result = invoke("compare", clip, tmp_path / "b.mp4")
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_models_lists_what_can_be_asked_for(invoke: Invoke) -> None:
+    result = invoke("models")
+    assert result.exit_code == 0
+    assert result.output.count("default") >= 2
+    assert all(kind in result.output for kind in ("restorer", "selector", "GMAC"))
+
+
+def test_a_dry_run_lists_what_would_be_done_and_writes_nothing(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    make_clip(tmp_path / "in" / "clip.mp4", frames=5, size=(64, 48))
+    (tmp_path / "in" / "text.mp4").write_text("no video")
+    (tmp_path / "in" / "notes.txt").write_text("x")
+    result = invoke("run", "in", "out", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "2 videos would be done, 0 are done already, 1 other files are left alone" in " ".join(result.output.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_as_json_is_one_object(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    make_clip(tmp_path / "in" / "clip.mp4", frames=24, size=(64, 48))
+    plan = json.loads(invoke("run", "in", "out", "--dry-run", "--json").stdout)
+    assert plan["skipped"] == 0
+    assert [(each["video"], each["frames"]) for each in plan["pending"]] == [("clip.mp4", 24)]
+
+
+def test_a_wrong_request_is_one_line_and_exit_code_2(command_line: CommandLine, tmp_path: Path) -> None:
+    done = command_line.run("run", tmp_path / "nowhere", tmp_path / "out")
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr == f"restore-archive: source {tmp_path}/nowhere does not exist: check the path\n"
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,85 @@
+"""`prefect.yaml` on a real server with a real worker: deployed, run, cancelled, run again."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.flows.prefect_on_loopback import PrefectOnLoopback, wait_for
+from tests.media import frame_times
+from tests.workers.shaken_clip import shaken_clip
+
+pytestmark = pytest.mark.integration
+
+ENDED = {"COMPLETED", "CANCELLED", "FAILED", "CRASHED"}
+NIGHTLY, REPROCESS = "restore-archive/nightly", "restore-archive/reprocess"
+
+
+@pytest.fixture(scope="module")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectOnLoopback]:
+    """A server that has everything deployed, and a worker."""
+    with PrefectOnLoopback(tmp_path_factory.mktemp("prefect")) as prefect:
+        prefect.command("work-pool", "create", "restore-archive", "--type", "process")
+        prefect.command("deploy", "--all")
+        prefect.start_worker("restore-archive")
+        yield prefect
+
+
+def archive(folder: Path, frames: int) -> tuple[Path, Path]:
+    """A source with one partly blurred clip, and an empty place for the result."""
+    source, destination = folder / "source", folder / "restored"
+    source.mkdir()
+    destination.mkdir()
+    shaken_clip(source / "clip.mp4", frames=frames, shaken=((6, 12),), size=(192, 128))
+    return source, destination
+
+
+def test_nightly_has_a_schedule_and_gives_way_to_a_run_that_is_still_busy(prefect: PrefectOnLoopback) -> None:
+    nightly = prefect.ask(f"deployments/name/{NIGHTLY}")
+    (schedule,) = nightly["schedules"]
+    assert schedule["active"]
+    assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == ("0 1 * * *", "UTC")
+    assert nightly["global_concurrency_limit"]["limit"] == 1
+    assert nightly["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+
+
+def test_reprocess_waits_to_be_asked(prefect: PrefectOnLoopback) -> None:
+    assert prefect.ask(f"deployments/name/{REPROCESS}")["schedules"] == []
+
+
+def test_a_run_of_the_deployment_restores_the_archive_and_leaves_artifacts(
+    prefect: PrefectOnLoopback, tmp_path: Path
+) -> None:
+    source, destination = archive(tmp_path, frames=24)
+    parameters = (f"source={source}", f"destination={destination}", "threshold=0")
+    asked = [argument for parameter in parameters for argument in ("--param", parameter)]
+    prefect.command("deployment", "run", NIGHTLY, *asked, "--watch")
+    assert frame_times(destination / "clip.mp4") == frame_times(source / "clip.mp4")
+    assert (destination / "clip.mp4").read_bytes() != (source / "clip.mp4").read_bytes()
+    artifacts = {artifact["type"]: artifact for artifact in prefect.ask("artifacts/filter", {})}
+    assert float(artifacts["progress"]["data"]) == 100.0
+    assert "| restored | 24 |" in artifacts["markdown"]["data"]
+
+
+def test_a_cancelled_run_leaves_no_process_and_the_next_one_finishes_its_work(
+    prefect: PrefectOnLoopback, tmp_path: Path
+) -> None:
+    source, destination = archive(tmp_path, frames=480)
+    parameters = {"source": str(source), "destination": str(destination), "threshold": 0}
+    flow_run = prefect.run(NIGHTLY, **parameters)
+    wait_for(lambda: list(destination.rglob("frames-*")), 120, "the first frames are restored")
+    assert any("raylet" in line for line in prefect.offspring().values())
+
+    prefect.command("flow-run", "cancel", flow_run)
+    cancelled = time.monotonic()
+    wait_for(lambda: not prefect.offspring(), 30, f"all of {prefect.offspring()} have ended")
+    print(f"nothing left {time.monotonic() - cancelled:.1f} s after the cancel")
+    wait_for(lambda: prefect.state(flow_run) in ENDED, 30, "the flow run has an end")
+    assert prefect.state(flow_run) == "CANCELLED"
+    assert not (destination / "clip.mp4").exists()
+
+    again = prefect.run(REPROCESS, **parameters)
+    wait_for(lambda: prefect.state(again) in ENDED, 180, "the next run ends")
+    assert prefect.state(again) == "COMPLETED", prefect.log("worker")
+    assert frame_times(destination / "clip.mp4") == frame_times(source / "clip.mp4")

@@ -1,0 +1,112 @@
+"""Settings: where a value comes from, and what is said about a wrong one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deblur_core.errors import SettingsError
+from flows.settings import Settings, origin_of, resolve_settings
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without a restore.toml of the person who runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_an_argument_wins_over_environment_file_and_default(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resolve_settings().threshold == 0.5
+    (place / "restore.toml").write_text("threshold = 0.2\n")
+    assert (resolve_settings().threshold, origin_of("threshold", {})) == (0.2, "file restore.toml")
+    monkeypatch.setenv("RESTORE_THRESHOLD", "0.3")
+    assert (resolve_settings().threshold, origin_of("threshold", {})) == (0.3, "environment")
+    assert resolve_settings(threshold=0.4).threshold == 0.4
+    assert origin_of("threshold", {"threshold": 0.4}) == "argument"
+
+
+def test_an_argument_of_zero_is_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESTORE_THRESHOLD", "0.3")
+    assert resolve_settings(threshold=0.0).threshold == 0.0
+
+
+def test_what_is_not_given_stays_open_to_the_other_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESTORE_STRIDE", "15")
+    assert resolve_settings(stride=None).stride == 15
+
+
+def test_every_setting_can_come_from_the_file(place: Path) -> None:
+    (place / "restore.toml").write_text(
+        'source = "in"\ndestination = "out"\nwork = "tmp"\nrestorer = "default"\nselector = "default"\n'
+        'threshold = 0.1\nstride = 2\ncodec = "hevc"\ncrf = 20\ndevice = "cpu"\nsegment_frames = 50\nshard_videos = 3\n'
+        'ray_address = "auto"\nvideo_suffixes = ["MP4", ".mov"]\n'
+    )
+    settings = resolve_settings()
+    assert {origin_of(name, {}) for name in Settings.model_fields} == {"file restore.toml"}
+    assert settings.video_suffixes == (".mp4", ".mov")
+    assert settings.restore_options().crf == 20.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"threshold": -0.1}, ("threshold", "-0.1", "argument", "greater than or equal to 0")),
+        ({"threshold": 1.5}, ("threshold", "less than or equal to 1")),
+        ({"threshold": float("nan")}, ("threshold", "nan")),
+        ({"stride": 0}, ("stride", "greater than or equal to 1")),
+        ({"restorer": "defualt"}, ("unknown restorer 'defualt'", "there is default")),
+        ({"selector": "eyes"}, ("unknown selector 'eyes'", "there is default")),
+        ({"codec": "h265"}, ("codec", "h265", "hevc")),
+        ({"crf": 99.0}, ("crf", "99", "63")),
+        ({"segment_frames": 0}, ("segment_frames", "greater than or equal to 1")),
+    ],
+)
+def test_a_wrong_argument_is_named_with_what_it_may_be(arguments: dict[str, Any], words: tuple[str, ...]) -> None:
+    with pytest.raises(SettingsError) as raised:
+        resolve_settings(**arguments)
+    assert all(word in str(raised.value) for word in words)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("treshold = 0.5", ("treshold", "file restore.toml", "is no setting")),
+        ("threshold = 'high'", ("threshold", "'high'", "file restore.toml", "valid number")),
+        ("threshold = ", ("restore.toml", "not valid TOML")),
+        ("[run]\nthreshold = 0.5", ("run", "is no setting")),
+    ],
+)
+def test_a_wrong_file_is_named_in_one_line(place: Path, text: str, words: tuple[str, ...]) -> None:
+    (place / "restore.toml").write_text(text)
+    with pytest.raises(SettingsError) as raised:
+        resolve_settings()
+    assert all(word in str(raised.value) for word in words)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("RESTORE_THRESHOLD", "half"), ("RESTORE_DEVICE", "tpu"), ("RESTORE_VIDEO_SUFFIXES", ".mp4 .mov")],
+)
+def test_a_wrong_environment_variable_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        resolve_settings()
+    assert name.removeprefix("RESTORE_").lower() in str(raised.value)
+    assert "environment" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_list_in_the_environment_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESTORE_VIDEO_SUFFIXES", '["mp4"]')
+    assert resolve_settings().video_suffixes == (".mp4",)
+
+
+def test_a_file_that_is_not_text_is_named_in_one_line(place: Path) -> None:
+    (place / "restore.toml").write_bytes(b"threshold = \xff\xfe")
+    with pytest.raises(SettingsError, match=r"restore\.toml"):
+        resolve_settings()
