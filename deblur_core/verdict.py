@@ -16,10 +16,10 @@ _KERNEL_RADIUS = 8  # at half size: blur of up to 32 px of the frame
 
 @dataclass(frozen=True)
 class VerdictLimits:
-    """sharpness_gain: least ratio of sharpness after to before; reblur_error: most energy of the blurred frame that
-    the restored one, blurred again, may fail to explain (share of its variance, 0 to 1)."""
+    """sharpness_gain: the ratio of sharpness after to before must exceed it; reblur_error: most energy of the blurred
+    frame that the restored one, blurred again, may fail to explain (share of its variance, 0 to 1)."""
 
-    sharpness_gain: float = 1.02
+    sharpness_gain: float = 1.0
     reblur_error: float = 0.10
 
 
@@ -74,7 +74,7 @@ def judge(restored_luma: np.ndarray, blurred_luma: np.ndarray, limits: VerdictLi
     limits = limits or VerdictLimits()
     before, after = sharpness(blurred_luma), sharpness(restored_luma)
     error = reblur_error(restored_luma, blurred_luma)
-    accepted = after >= before * limits.sharpness_gain and error <= limits.reblur_error
+    accepted = after > before * limits.sharpness_gain and error <= limits.reblur_error
     return Verdict(before, after, error, accepted)
 
 

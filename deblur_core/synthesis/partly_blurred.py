@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from deblur_core.synthesis import compression, exposure, motion
-from deblur_core.synthesis.samples import _interpolate as between_frames
+from deblur_core.synthesis.samples import between_frames
 
 KINDS = ("shake", "roll", "averaged", "object")
 
@@ -61,8 +61,9 @@ def blur_clip(
 ) -> PartlyBlurred:
     """Blurs runs of a sharp clip: T frames uint8 RGB [H, W, 3] of one size → as many frames, with labels and truth.
 
-    The same generator state gives the same result. At most `blurred_share[1]` of the frames are blurred, and one always
-    stays sharp; a clip too short for a run stays sharp throughout. Raises ValueError without frames.
+    The same generator state gives the same result, but for the last bits of x264, which at some sizes does not repeat
+    itself. At most `blurred_share[1]` of the frames are blurred, and one always stays sharp; a clip too short for a run
+    stays sharp throughout. Raises ValueError without frames.
     """
     if not len(frames):
         raise ValueError("blur_clip: no frames")

@@ -53,7 +53,7 @@ def draw_sample(frames: list[np.ndarray], rng: np.random.Generator, settings: Sa
     if rng.random() < settings.share_sharp:
         blurred, truth = middle, middle
     elif len(exposed) > 1:
-        blurred, truth = exposure.expose(_interpolate(bright)), middle
+        blurred, truth = exposure.expose(between_frames(bright)), middle
     else:
         blurred, truth, before, after = _expose_camera(bright[0], middle, before, after, rng, settings)
     recorded = _record([before, blurred, after], rng)
@@ -105,7 +105,7 @@ def _fill(cut: np.ndarray, size: int) -> np.ndarray:
     return cv2.copyMakeBorder(cut, 0, size - height, 0, size - width, cv2.BORDER_REFLECT_101)
 
 
-def _interpolate(frames: list[np.ndarray], most_steps: int = 12) -> list[np.ndarray]:
+def between_frames(frames: list[np.ndarray], most_steps: int = 12) -> list[np.ndarray]:
     """Fills the gaps between linear frames by flow, so that a fast thing smears instead of leaving ghosts."""
     engine = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     rows, columns = np.mgrid[0 : frames[0].shape[0], 0 : frames[0].shape[1]].astype(np.float32)
