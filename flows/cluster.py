@@ -1,6 +1,7 @@
 """Ray for the time of a run: started here and ended again, or a cluster joined and left. Knows no video."""
 
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -12,6 +13,7 @@ from flows.quiet import secure_local_ray
 
 NAMESPACE = "restore-archive"
 _OBJECT_STORE_BYTES = 128 << 20  # references travel, never frames
+_ANSWER_SECONDS = 5.0
 _END_SECONDS = 20.0  # Prefect kills a flow that has not ended 30 s after it was asked to
 
 
@@ -25,6 +27,7 @@ def ray_session(address: str) -> Iterator[None]:
     """
     if address == "local":
         secure_local_ray()
+    _check_answers(address)
     started: Future[None] = Future()
     ended = threading.Event()
     thread = threading.Thread(target=_live, args=(address, started, ended), name="ray", daemon=True)
@@ -35,6 +38,17 @@ def ray_session(address: str) -> Iterator[None]:
     finally:
         ended.set()
         thread.join(_END_SECONDS)
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself would try for minutes, and say so in many lines."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+    except OSError as error:
+        raise UsageError(f"Ray at {address!r} does not answer ({error}): start it, or use 'local'") from error
 
 
 def _live(address: str, started: "Future[None]", ended: threading.Event) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +103,15 @@ def test_a_missing_bucket_is_refused(assert_refused: Refused, archive: Path, swi
     environment = swift_s3.environment()
     assert_refused("s3://no-such-bucket/in", archive / "out", words=("no-such-bucket",), environment=environment)
     assert_refused(archive / "in", "s3://no-such-bucket/out", words=("no-such-bucket",), environment=environment)
+
+
+def test_a_ray_cluster_that_does_not_answer_is_refused_soon(assert_refused: Refused, archive: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+    done = assert_refused(
+        archive / "in", archive / "out", "--ray-address", address, words=(f"Ray at '{address}' does not answer",)
+    )
+    assert done.seconds < 60
 
 
 def test_an_empty_prefix_is_refused(assert_refused: Refused, archive: Path, swift_s3: S3Server) -> None:
