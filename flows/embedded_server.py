@@ -5,6 +5,8 @@ its own end, waiting for more than a minute. So this one is deaf to SIGINT and S
 however the command ends. Knows no flow.
 """
 
+import asyncio
+import fcntl
 import os
 import signal
 import socket
@@ -18,7 +20,12 @@ from contextlib import contextmanager
 from deblur_core.errors import RestoreArchiveError
 
 _START_SECONDS = 120.0
-_OWN_SETTINGS = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+_OWN_SETTINGS = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "0",  # nothing here uses them, and two servers at once fail at it
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+}
 
 
 @contextmanager
@@ -62,10 +69,21 @@ def serve(descriptor: int, parent: int) -> None:
     """Serves on a listening socket until `parent`, the process that started this one, is gone."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _make_database()
     import uvicorn
 
     config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on")
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+
+
+def _make_database() -> None:
+    """Makes or migrates the database that all these servers share, one server at a time: two at once fail."""
+    from prefect.server.database import provide_database_interface
+    from prefect.settings import PREFECT_HOME
+
+    with (PREFECT_HOME.value() / "migration.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        asyncio.run(provide_database_interface().create_db())
 
 
 def _end_with(parent: int) -> None:

@@ -20,7 +20,7 @@ def mixed_archive(folder: Path) -> Path:
     """Two good videos, one of them in a subfolder, three bad ones and a file that is no video."""
     (folder / "films").mkdir(parents=True)
     shaken_clip(folder / "films" / "shaken.mp4")
-    make_clip(folder / "sharp.mp4", frames=30, size=(160, 120))
+    make_clip(folder / "sharp.mp4", frames=20, size=(240, 160))
     (folder / "text.mp4").write_text("a text under a video's name\n" * 100)
     whole = make_clip(folder / "whole.mp4", frames=30, size=(160, 120), seed=3)
     truncate(whole, folder / "cut.mp4", 0.6)

@@ -8,6 +8,10 @@ from pathlib import Path
 MARK = "RUN_OF_TEST"
 
 
+RAY_AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+"""They look for their node only now and then: up to a minute after a driver was killed alone."""
+
+
 def marked(mark: str) -> list[str]:
     """Process ids and command lines of the living processes whose environment holds the mark."""
     wanted = f"{MARK}={mark}".encode()
@@ -22,10 +26,13 @@ def marked(mark: str) -> list[str]:
     return found
 
 
-def seconds_until_gone(mark: str, limit_seconds: float) -> float:
-    """Waits until no process has the mark; returns how long that took. Raises AssertionError past the limit."""
+def seconds_until_gone(mark: str, limit_seconds: float, but: tuple[str, ...] = ()) -> float:
+    """Waits until no process has the mark, those named in `but` apart; returns how long that took.
+
+    Raises AssertionError past the limit.
+    """
     began = time.monotonic()
-    while left := marked(mark):
+    while left := [process for process in marked(mark) if not any(name in process for name in but)]:
         assert time.monotonic() - began < limit_seconds, f"still there after {limit_seconds} s: {left}"
         time.sleep(0.2)
     return time.monotonic() - began

@@ -25,7 +25,7 @@ def test_json_is_one_line_of_the_agreed_shape_and_nothing_else(mixed_run: MixedR
     assert list(summary) == ["run_id", "seconds", "videos", "frames", "failures"]
     assert summary["videos"] == {"total": 5, "restored": 1, "unchanged": 1, "skipped": 0, "failed": 3}
     assert list(summary["frames"]) == ["total", "blurred", "restored", "rejected"]
-    assert summary["frames"]["total"] == 78
+    assert summary["frames"]["total"] == 68
     assert summary["frames"]["blurred"] == summary["frames"]["restored"] + summary["frames"]["rejected"]
     assert all(list(failure) == ["video", "stage", "error"] for failure in summary["failures"])
 
@@ -107,7 +107,7 @@ def test_the_report_of_the_run_says_what_each_stage_did(mixed_run: MixedRun) -> 
     assert report["other_files"] == 1
     assert report["options"]["threshold"] == 0.5
     assert report["stages"]["publish"]["calls"] == 2
-    assert report["stages"]["classify"]["frames"] == 78
+    assert report["stages"]["classify"]["frames"] == 68
     assert all(stage["reused"] == stage["queued_frames"] == 0 for stage in report["stages"].values())
 
 
@@ -154,8 +154,8 @@ def test_threshold_zero_leaves_no_frame_as_it_was_found(
     )
     assert done.code == 0, done.stderr
     rows = replace(mixed_run.out, folder=tmp_path / "out").manifest("sharp.mp4")
-    assert len(rows) == 30
+    assert len(rows) == 20
     assert all(row["is_blurred"] for row in rows)
     assert all(row["action"] in ("restored", "rejected") for row in rows)
-    assert json.loads(done.stdout)["frames"]["blurred"] == 30
+    assert json.loads(done.stdout)["frames"]["blurred"] == 20
     assert list((tmp_path / "work").rglob("*.parquet")) == []
