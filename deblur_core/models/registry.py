@@ -50,7 +50,7 @@ RESTORERS = {
             "default.safetensors",
             ContextNeeds(sharp_references=2),
             1_976_108,
-            1.88,
+            1.93,
         ),
     )
 }

@@ -18,7 +18,7 @@ WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 def _released() -> dict[str, dict[str, str]]:
     path = WEIGHTS_FOLDER / "released.json"
     try:
-        return dict(json.loads(path.read_text()))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as cause:
         raise WeightsError(f"the list of released weights {path} cannot be read ({cause}): install again") from cause
 
