@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from deblur_core.errors import UsageError
-from flows.quiet import secure_local_ray
+from flows.quiet import prepare_environment, secure_local_ray
 
 NAMESPACE = "restore-archive"
 _OBJECT_STORE_BYTES = 128 << 20  # references travel, never frames
@@ -25,6 +25,7 @@ def ray_session(address: str) -> Iterator[None]:
     cancellation would become a crash, or hang while Ray starts. And what Ray starts dies with the thread that started
     it, so that one thread has to live as long as the session. Raises UsageError when the cluster cannot be joined.
     """
+    prepare_environment(embedded_server=False)  # a Prefect worker runs the flow without the command line
     if address == "local":
         secure_local_ray()
     _check_answers(address)

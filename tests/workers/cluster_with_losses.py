@@ -119,8 +119,8 @@ def _lose_a_node(pipeline: Pipeline, cluster: Cluster, source: Path, attempts: P
 
 def _ask_for_health(address: str, **environment: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, env={**os.environ, **environment}, **quiet)
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(command, env={**os.environ, **environment}, stdout=nowhere, stderr=nowhere)
 
 
 def _nodes(path: Path) -> list[str]:
