@@ -67,7 +67,7 @@ def let_some_clips_kill() -> None:
         stage = build_stage(name, *arguments)
         return Deadly(stage) if name == "deblur" else stage
 
-    workers.actors.build_stage = deadly
+    workers.actors.build_stage = deadly  # type: ignore[assignment]
 
 
 def main(source: Path, destination: Path, attempts: Path) -> dict[str, Any]:
