@@ -4,6 +4,7 @@ Exit codes: 0 done; 2 wrong usage; 3 finished, but some videos failed; 130 inter
 """
 
 import json
+import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -101,9 +102,11 @@ def _exit(command: Callable[[], int], as_json: bool = False) -> NoReturn:
     try:
         code = command()
     except KeyboardInterrupt:
+        _hush()
         _say("interrupted: run the same command again to continue", as_json)
         code = EXIT_INTERRUPTED
     except UsageError as error:
+        _hush()
         _say(str(error), as_json)
         code = EXIT_USAGE
     except RestoreArchiveError as error:
@@ -114,6 +117,11 @@ def _exit(command: Callable[[], int], as_json: bool = False) -> NoReturn:
 
 def _interrupt(signum: int, frame: Any) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _hush() -> None:
+    """Prefect's threads complain of the server's end on their way out; the last word is ours."""
+    logging.disable(logging.CRITICAL)
 
 
 def _say(text: str, as_json: bool) -> None:

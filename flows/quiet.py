@@ -20,6 +20,7 @@ def prepare_environment(embedded_server: bool) -> None:
         defaults |= {
             "PREFECT_HOME": str(state_folder() / "prefect"),
             "PREFECT_LOGGING_LEVEL": "CRITICAL",
+            "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
             "PREFECT_LOGGING_TO_API_ENABLED": "false",
             "PREFECT_CLI_COLORS": "false",
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
