@@ -67,4 +67,10 @@ class CommandLine:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_hear_interrupts,
         )
+
+
+def _hear_interrupts() -> None:
+    """A job in a shell's background is deaf to SIGINT, and so is all that it starts; a person at a terminal is not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
