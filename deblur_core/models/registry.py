@@ -4,8 +4,10 @@ The one place that knows which names exist, and from which file each is loaded. 
 a model does.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from deblur_core.errors import SettingsError
@@ -14,7 +16,8 @@ from deblur_core.models.weights_file import WEIGHTS_FOLDER, pinned_hash, verifie
 
 if TYPE_CHECKING:
     from deblur_core.models.blur_selector import BlurSelector
-    from deblur_core.models.restorer import Restorer
+    from deblur_core.models.network import RestorationNetwork
+    from deblur_core.models.network_restorer import NetworkRestorer
 
 Entry = TypeVar("Entry")
 
@@ -26,10 +29,14 @@ class RestorerEntry:
     name: str
     summary: str
     weights: str
+    network: str
+    """where its class stands, `module:class` under deblur_core.models, so that naming it loads no torch"""
     needs: ContextNeeds
     parameters: int
     gmac_256: float
-    """billions of multiply-adds for a 256 × 256 frame, with its references"""
+    """billions of multiply-adds for a 256 × 256 frame, with its context"""
+    options: Mapping[str, object] = field(default_factory=dict)
+    """what the network is built with"""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ RESTORERS = {
             "default",
             "half-resolution NAFNet that also sees the two nearest sharp frames of the shot, aligned by flow",
             "default.safetensors",
+            "neighbour_nafnet:NeighbourNAFNet",
             ContextNeeds(sharp_references=2),
             1_976_108,
             1.93,
@@ -91,17 +99,26 @@ def released_hash(weights: str) -> str:
     return pinned_hash(weights) or ""
 
 
-def load_restorer(name: str = "default", device: str = "auto") -> "Restorer":
+def build_network(entry: RestorerEntry) -> "RestorationNetwork":
+    """The network of an entry with fresh weights."""
+    module, _, name = entry.network.partition(":")
+    network: RestorationNetwork = getattr(import_module(f"deblur_core.models.{module}"), name)(**entry.options)
+    return network
+
+
+def load_restorer(name: str = "default", device: str = "auto") -> "NetworkRestorer":
     """Builds a restorer with its released weights on `device` ('auto', 'cpu', 'cuda').
 
     Raises SettingsError for an unknown name or device, WeightsError when the weights are not the released ones.
     """
-    from deblur_core.models.neighbour_restorer import NeighbourRestorer
+    from deblur_core.models.network_restorer import NetworkRestorer, fill_network
     from deblur_core.models.precision import pick_device
 
     entry = find_restorer(name)
     path = verified_weights(entry.weights)
-    return NeighbourRestorer.load(entry.name, path, released_hash(entry.weights), pick_device(device))
+    network = build_network(entry)
+    fill_network(network, path)
+    return NetworkRestorer(entry.name, network, released_hash(entry.weights), pick_device(device))
 
 
 def load_selector(name: str = "default") -> "BlurSelector":

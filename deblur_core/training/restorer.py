@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from deblur_core.alignment import align, flow_luma
-from deblur_core.models.neighbour_nafnet import INPUT_CHANNELS, NeighbourNAFNet
+from deblur_core.models.neighbour_nafnet import NeighbourNAFNet
 from deblur_core.synthesis.samples import Sample, SampleSettings, draw_sample
 from deblur_core.training.clips import HELD_OUT, Clip, load_corpus
 
@@ -112,8 +112,8 @@ def train(
             group["lr"] = rate
         stack = _patches(pool, batch, settings, rng).float().div_(255.0).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            output = net(stack[:, :INPUT_CHANNELS])
-        loss = _psnr_loss(output, stack[:, INPUT_CHANNELS:])
+            output = net(stack[:, :11])
+        loss = _psnr_loss(output, stack[:, 11:])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -169,8 +169,8 @@ def _checkpoint(
             stack = stack[..., 32:-32, 32:-32].contiguous(memory_format=torch.channels_last)
             stack = stack[..., : stack.shape[2] // 16 * 16, : stack.shape[3] // 16 * 16]
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                output = net(stack[:, :INPUT_CHANNELS]).float().clamp(0, 1)
-            truth = stack[:, INPUT_CHANNELS:]
+                output = net(stack[:, :11]).float().clamp(0, 1)
+            truth = stack[:, 11:]
             for image, restored, sharp in zip(stack[:, :3], output, truth, strict=True):
                 first = float(-10 * torch.log10((image - sharp).square().mean() + 1e-9))
                 before.append(first)
