@@ -27,6 +27,9 @@ TILE_INPUTS = 5 * len(FEATURES) + 1
 """A tile's features, their differences to four references in time, and how much context there was (`in_context`)."""
 
 
+LEAST_CONTRAST = 0.0
+"""log2 of the RMS, in 8-bit grey levels, that a tile's luma must reach somewhere for its frame to be judged at all."""
+
 SHARPNESS = 4.0
 """Of the soft maximum over tiles: 0 would be their mean, infinity the maximum alone."""
 
@@ -102,7 +105,8 @@ class BlurSelector:
     def probabilities(self, features: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """`frame_features` of consecutive frames of one size, [T, tiles, F] → float32 [T] in [0, 1].
 
-        Context is everything that is given, up to the next cut; T may be 0 or 1. Raises ValueError for other shapes.
+        Context is everything that is given, up to the next cut; T may be 0 or 1. A frame in which nothing is to be seen
+        (black, a fade, a plain card) is not blurred: 0. Raises ValueError for other shapes.
         """
         if not len(features):
             return np.zeros(0, np.float32)
@@ -111,7 +115,9 @@ class BlurSelector:
             raise ValueError(f"probabilities: wants [T, tiles, {len(FEATURES)}], not {list(stretch.shape)}")
         inputs = in_context(stretch)
         parts = [self._logits(inputs[at : at + _CHUNK_FRAMES]) for at in range(0, len(inputs), _CHUNK_FRAMES)]
-        return (1.0 / (1.0 + np.exp(-np.clip(np.concatenate(parts), -60.0, 60.0)))).astype(np.float32)
+        blurred = (1.0 / (1.0 + np.exp(-np.clip(np.concatenate(parts), -60.0, 60.0)))).astype(np.float32)
+        seen = stretch[..., FEATURES.index("contrast")].max(axis=1) > LEAST_CONTRAST
+        return np.where(seen, blurred, np.float32(0.0))
 
     def blur_probability(self, frames: np.ndarray) -> np.ndarray:
         """RGB [T, H, W, 3], uint8 or full-scale uint16, one stretch of video → float32 [T] in [0, 1]; T may be 0."""

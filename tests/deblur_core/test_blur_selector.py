@@ -121,3 +121,13 @@ def test_weights_that_are_missing_or_foreign_are_named(tmp_path: Path) -> None:
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
     with pytest.raises(WeightsError, match="broken"):
         BlurSelector.load(tmp_path / "broken.safetensors")
+
+
+def test_a_black_stretch_is_not_blurred(selector: BlurSelector) -> None:
+    black = np.zeros((12, 180, 320, 3), np.uint8)
+    assert (selector.blur_probability(black) == 0.0).all()
+
+
+def test_a_faint_grain_on_black_is_not_blurred_either(selector: BlurSelector) -> None:
+    grain = np.random.default_rng(1).normal(2.0, 0.6, (12, 180, 320, 3)).clip(0, 255).astype(np.uint8)
+    assert (selector.blur_probability(grain) == 0.0).all()
