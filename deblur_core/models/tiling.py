@@ -31,8 +31,8 @@ def run_tiled(network: Network, x: Tensor, multiple: int, most_pixels: int, over
     side = max(int(most_pixels**0.5) // multiple * multiple, 2 * overlap)
     total: Tensor | None = None
     weight = x.new_zeros((1, 1, height, width), dtype=torch.float32)
-    for top, bottom in _spans(height, side, overlap):
-        for left, right in _spans(width, side, overlap):
+    for top, bottom in _spans(height, side, overlap, multiple):
+        for left, right in _spans(width, side, overlap, multiple):
             y = run_padded(network, x[..., top:bottom, left:right].contiguous(), multiple).float()
             ramp = _ramp(bottom - top, overlap, top > 0, bottom < height, y)[:, None]
             ramp = ramp * _ramp(right - left, overlap, left > 0, right < width, y)[None, :]
@@ -44,14 +44,17 @@ def run_tiled(network: Network, x: Tensor, multiple: int, most_pixels: int, over
     return total / weight
 
 
-def _spans(length: int, side: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Equal tiles of at most `side` that cover `length` and share at least `overlap` pixels."""
+def _spans(length: int, side: int, overlap: int, multiple: int) -> Iterator[tuple[int, int]]:
+    """Equal tiles of at most `side` that cover `length` and share at least about `overlap` pixels.
+
+    They start at multiples of `multiple`: so strided layers sample each of them where they sample the whole frame.
+    """
     if length <= side:
         yield 0, length
         return
     count = -(-(length - overlap) // (side - overlap))
     for number in range(count):
-        start = round(number * (length - side) / (count - 1)) // 2 * 2
+        start = round(number * (length - side) / (count - 1)) // multiple * multiple
         yield start, min(start + side, length) if number < count - 1 else length
 
 
