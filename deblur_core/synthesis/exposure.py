@@ -56,6 +56,10 @@ class SensorNoise:
         strength = float(rng.uniform(0.0, 1.0)) ** 2
         return SensorNoise(shot=0.0025 * strength, read=0.006 * strength)
 
+    def scaled(self, factor: float) -> "SensorNoise":
+        """The same sensor, `factor` times as noisy; 0 for none."""
+        return SensorNoise(shot=self.shot * factor, read=self.read * factor)
+
     def add(self, linear: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Adds the noise to linear light [H, W, 3]; the result may leave [0, 1] until it is clipped for display."""
         deviation = np.sqrt(self.shot * np.clip(linear, 0.0, None) + self.read**2, dtype=np.float32)

@@ -6,13 +6,15 @@ no file: frames in, frames out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from deblur_core.synthesis import compression, exposure, motion
-from deblur_core.synthesis.samples import between_frames
+from deblur_core.synthesis import exposure, motion
+from deblur_core.synthesis.defocus import DEFOCUS, defocus
+from deblur_core.synthesis.interpolation import mean_over_time
+from deblur_core.synthesis.recording import Encoder, Recording, sense
 
 KINDS = ("shake", "roll", "averaged", "object")
 
@@ -27,7 +29,9 @@ class PartlyBlurredSettings:
 
     `blur_pixels` hold for a shorter side of 540 (the least: up to 720) and grow with the frame, as visible blur does.
     `kind_weights` belong to `KINDS`; `share_with_object` of the clips have an object, and its kind counts only there.
-    `share_jpeg` of the clips go through JPEG, the others through H.264; `noise` multiplies the sensor's noise.
+    `share_defocused` of the runs are out of focus instead. `share_highlights` of the clips get clipped light back,
+    `highlight_gain` times. `share_jpeg` of the clips go through JPEG, the others through H.264; `noise` multiplies the
+    sensor's noise.
     """
 
     run_frames: tuple[int, int] = (3, 12)
@@ -35,7 +39,9 @@ class PartlyBlurredSettings:
     blur_pixels: tuple[float, float] = (2.5, 18.0)
     kind_weights: tuple[float, float, float, float] = (0.45, 0.2, 0.2, 0.4)
     share_with_object: float = 0.4
+    share_defocused: float = 0.0
     share_highlights: float = 0.3
+    highlight_gain: tuple[float, float] = (1.5, 4.0)
     crf: tuple[float, float] = (16.0, 30.0)
     share_jpeg: float = 0.2
     jpeg_quality: tuple[int, int] = (70, 96)
@@ -46,7 +52,8 @@ class PartlyBlurredSettings:
 class PartlyBlurred:
     """frames: as recorded; truth: the same moments without blur, noise and compression; both uint8 RGB [H, W, 3] each.
 
-    labels: bool [T], true where blurred; strength_pixels: float32 [T], 0 where sharp; kinds: `sharp` or one of `KINDS`.
+    labels: bool [T], true where blurred; strength_pixels: float32 [T], 0 where sharp; kinds: `sharp`, one of `KINDS`
+    or `defocus`.
     """
 
     frames: list[np.ndarray]
@@ -57,20 +64,22 @@ class PartlyBlurred:
 
 
 def blur_clip(
-    frames: Sequence[np.ndarray], rng: np.random.Generator, settings: PartlyBlurredSettings | None = None
+    frames: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    settings: PartlyBlurredSettings | None = None,
+    recording: Recording | None = None,
 ) -> PartlyBlurred:
     """Blurs runs of a sharp clip: T frames uint8 RGB [H, W, 3] of one size → as many frames, with labels and truth.
 
-    The same generator state gives the same result, but for the last bits of x264, which at some sizes does not repeat
-    itself. At most `blurred_share[1]` of the frames are blurred, and one always stays sharp; a clip too short for a run
-    stays sharp throughout. Raises ValueError without frames.
+    The same generator state gives the same result. recording: the camera that the clip is part of; drawn from the
+    settings where there is none. At most `blurred_share[1]` of the frames are blurred, and one always stays sharp; a
+    clip too short for a run stays sharp throughout. Raises ValueError without frames.
     """
     if not len(frames):
         raise ValueError("blur_clip: no frames")
     settings = settings or PartlyBlurredSettings()
-    gain = float(rng.uniform(1.5, 4.0)) if rng.random() < settings.share_highlights else 1.0
-    drawn = exposure.SensorNoise.draw(rng)
-    noise = replace(drawn, shot=drawn.shot * settings.noise, read=drawn.read * settings.noise)
+    gain = float(rng.uniform(*settings.highlight_gain)) if rng.random() < settings.share_highlights else 1.0
+    noise = exposure.SensorNoise.draw(rng).scaled(settings.noise) if recording is None else recording.noise
     thing = _MovingObject(frames[0], rng) if rng.random() < settings.share_with_object else None
     runs = {number: run for run in _draw_runs(len(frames), thing is not None, rng, settings) for number in run.frames}
     strengths = np.zeros(len(frames), np.float32)
@@ -85,9 +94,12 @@ def blur_clip(
         if thing is not None:
             thing.move(float(strengths[number]) if kinds[number] == "object" else thing.pace_pixels, rng)
         truth.append(exposure.quantise(exposure.to_display(sharp)))
-        noisy = np.maximum(noise.add(np.minimum(exposed, 1.0), rng), 0.0)
-        taken.append(exposure.quantise(exposure.to_display(noisy)))
-    return PartlyBlurred(_record(taken, rng, settings), strengths > 0.0, truth, strengths, tuple(kinds))
+        taken.append(sense(exposed, noise, rng))
+    if recording is None:
+        encoder = Encoder.draw(rng, settings.share_jpeg, settings.jpeg_quality, settings.crf)
+    else:
+        encoder = recording.encoder
+    return PartlyBlurred(encoder.encode(taken), strengths > 0.0, truth, strengths, tuple(kinds))
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,8 @@ def _draw_runs(count: int, with_object: bool, rng: np.random.Generator, settings
     for gap, length in zip(gaps, lengths, strict=False):
         start += int(gap)
         kind = KINDS[int(rng.choice(len(KINDS), p=weights / weights.sum()))]
+        if settings.share_defocused > 0.0 and rng.random() < settings.share_defocused:
+            kind = DEFOCUS
         runs.append(_Run(range(start, start + length), kind, float(rng.random() ** 1.3)))
         start += length + 1
     return runs
@@ -221,6 +235,8 @@ def _expose(
     """
     least, most = blur_range_pixels(sharp.shape[0], sharp.shape[1], settings)
     length = float(np.clip((least + (most - least) * run.fraction) * rng.uniform(0.85, 1.15), least, most))
+    if run.kind == DEFOCUS:
+        return defocus(sharp, length / 2.0), DEFOCUS, length
     if run.kind == "object" and scene.thing is not None and scene.thing.share >= _LEAST_OBJECT_SHARE:
         length = max(length, 1.6 * least)
         exposed = scene.with_object(scene.background(scene.number), length)
@@ -228,7 +244,7 @@ def _expose(
             return exposed, "object", length
     if run.kind == "averaged" and (reach := _reach(scene, least, most)) is not None:
         stack = [scene.background(scene.number + step) for step in range(-reach[0], reach[0] + 1)]
-        exposed = scene.with_object(exposure.expose(between_frames(stack)), reach[1])
+        exposed = scene.with_object(mean_over_time(stack), reach[1])
         return exposed, "averaged", reach[1]
     path = motion.shake_path(rng, length)
     if run.kind == "roll":
@@ -274,14 +290,3 @@ def _rolled(sharp: np.ndarray, path: np.ndarray, length: float, rng: np.random.G
     return exposure.expose(
         motion.roll_and_shift(sharp, offset, float(roll), centre) for offset, roll in zip(samples, rolls, strict=True)
     )
-
-
-def _record(frames: list[np.ndarray], rng: np.random.Generator, settings: PartlyBlurredSettings) -> list[np.ndarray]:
-    """All frames through one encoder; odd sides are padded for it and cut again."""
-    if rng.random() < settings.share_jpeg:
-        quality = int(rng.integers(settings.jpeg_quality[0], settings.jpeg_quality[1] + 1))
-        return [compression.jpeg(frame, quality) for frame in frames]
-    height, width = frames[0].shape[:2]
-    even = [cv2.copyMakeBorder(frame, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE) for frame in frames]
-    encoded = compression.h264(even, crf=float(rng.uniform(*settings.crf)))
-    return [np.ascontiguousarray(frame[:height, :width]) for frame in encoded]

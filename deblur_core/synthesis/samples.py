@@ -9,12 +9,19 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from deblur_core.synthesis import compression, exposure, motion
+from deblur_core.synthesis import exposure, motion
+from deblur_core.synthesis.interpolation import mean_over_time
+from deblur_core.synthesis.recording import record_sample
+from deblur_core.synthesis.scenes import cut_scene
 
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """patch: side of the patch that is learnt from; margin: what is cut around it for warps; both pixels."""
+    """patch: side of the patch that is learnt from; margin: what is cut around it for warps; both pixels.
+
+    window: consecutive frames that a sample shows, the blurred one in the middle; truths: how many it has, one, one for
+    each frame of the window, or one for each moment of the exposure.
+    """
 
     patch: int = 192
     margin: int = 40
@@ -23,6 +30,8 @@ class SampleSettings:
     share_sharp: float = 0.05
     share_objects: float = 0.3
     share_averaged: float = 0.25
+    window: int = 1
+    truths: int = 1
 
 
 @dataclass(frozen=True)
@@ -34,15 +43,25 @@ class Sample:
     before: np.ndarray
     after: np.ndarray
 
+    @property
+    def window(self) -> tuple[np.ndarray, ...]:
+        """The blurred frame among its neighbours: here alone."""
+        return (self.blurred,)
+
+    @property
+    def truths(self) -> tuple[np.ndarray, ...]:
+        """What is to be learnt, in order of time: here the one truth."""
+        return (self.truth,)
+
 
 def draw_sample(frames: list[np.ndarray], rng: np.random.Generator, settings: SampleSettings) -> Sample:
     """Cuts a place of a clip (or photograph), exposes the middle frame along a motion, records everything."""
     size = settings.patch + 2 * settings.margin
     distances = np.minimum(1 + rng.geometric(0.4, 2) - 1, settings.most_distance_frames)
     averaged = len(frames) > 24 and rng.random() < settings.share_averaged
-    stack = _cut_photo(frames[0], size, distances, rng) if len(frames) == 1 else None
-    if stack is None:
-        stack = _cut_clip(frames, size, distances, rng, reach=2 if averaged else 0)
+    reach = 2 if averaged else 0
+    offsets = [-reach - int(distances[0]), *range(-reach, reach + 1), reach + int(distances[1])]
+    stack = cut_scene(frames, size, offsets, rng)
     before, *exposed, after = [exposure.to_linear(frame.astype(np.float32) / 255.0) for frame in stack]
     middle = exposed[len(exposed) // 2]
     if rng.random() < 0.3:
@@ -53,84 +72,11 @@ def draw_sample(frames: list[np.ndarray], rng: np.random.Generator, settings: Sa
     if rng.random() < settings.share_sharp:
         blurred, truth = middle, middle
     elif len(exposed) > 1:
-        blurred, truth = exposure.expose(between_frames(bright)), middle
+        blurred, truth = mean_over_time(bright), middle
     else:
         blurred, truth, before, after = _expose_camera(bright[0], middle, before, after, rng, settings)
-    recorded = _record([before, blurred, after], rng)
+    recorded = record_sample([before, blurred, after], rng)
     return Sample(exposure.quantise(exposure.to_display(truth)), recorded[1], recorded[0], recorded[2])
-
-
-def _cut_clip(
-    frames: list[np.ndarray], size: int, distances: np.ndarray, rng: np.random.Generator, reach: int
-) -> list[np.ndarray]:
-    """[before, exposed…, after] at one place of a clip; `exposed` has 1 + 2 × reach frames."""
-    span = reach + int(distances.max())
-    span = min(span, (len(frames) - 1) // 2)
-    middle = int(rng.integers(span, len(frames) - span))
-    picks = [max(middle - reach - int(distances[0]), 0), *range(middle - reach, middle + reach + 1)]
-    picks.append(min(middle + reach + int(distances[1]), len(frames) - 1))
-    frame = frames[0]
-    # A place smaller than the patch is enlarged by mirroring: small archive formats are learnt from too.
-    height, width = frame.shape[:2]
-    y = int(rng.integers(0, max(height - size, 0) + 1))
-    x = int(rng.integers(0, max(width - size, 0) + 1))
-    cuts = [frames[pick][y : y + size, x : x + size] for pick in picks]
-    return [_fill(cut, size) for cut in cuts]
-
-
-def _cut_photo(photo: np.ndarray, size: int, distances: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """A photograph seen by a camera that drifts: three cuts, each a little shifted, rolled and scaled."""
-    height, width = photo.shape[:2]
-    velocity = rng.normal(0.0, 5.0, 2)
-    centre = np.array([rng.uniform(size / 2, width - size / 2), rng.uniform(size / 2, height - size / 2)])
-    roll, zoom = rng.normal(0.0, 0.004), rng.normal(0.0, 0.003)
-    cuts = []
-    for time in (-float(distances[0]), 0.0, float(distances[1])):
-        scale = 1.0 + zoom * time
-        cosine, sine = np.cos(roll * time) * scale, np.sin(roll * time) * scale
-        place = centre + velocity * time
-        matrix = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
-        matrix[:, 2] = place - matrix[:, :2] @ np.array([size / 2, size / 2])
-        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP if time else cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        if not time:
-            matrix = np.rint(matrix)
-        cuts.append(cv2.warpAffine(photo, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101))
-    return cuts
-
-
-def _fill(cut: np.ndarray, size: int) -> np.ndarray:
-    height, width = cut.shape[:2]
-    if (height, width) == (size, size):
-        return cut
-    return cv2.copyMakeBorder(cut, 0, size - height, 0, size - width, cv2.BORDER_REFLECT_101)
-
-
-def between_frames(frames: list[np.ndarray], most_steps: int = 12) -> list[np.ndarray]:
-    """Fills the gaps between linear frames by flow, so that a fast thing smears instead of leaving ghosts."""
-    engine = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    rows, columns = np.mgrid[0 : frames[0].shape[0], 0 : frames[0].shape[1]].astype(np.float32)
-    grays = [exposure.quantise(exposure.to_display(frame)).mean(axis=2).astype(np.uint8) for frame in frames]
-    out = []
-    for index in range(len(frames) - 1):
-        flow = engine.calc(grays[index], grays[index + 1], None)
-        fast = float(np.percentile(np.linalg.norm(flow, axis=2), 95))
-        steps = int(np.clip(np.ceil(fast / 1.5), 1, most_steps))
-        for step in range(steps):
-            weight = np.float32(step / steps)
-            if step == 0:
-                out.append(frames[index])
-                continue
-            first = cv2.remap(
-                frames[index], columns - flow[..., 0] * weight, rows - flow[..., 1] * weight, cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REFLECT_101,
-            )  # fmt: skip
-            second = cv2.remap(
-                frames[index + 1], columns + flow[..., 0] * (1 - weight), rows + flow[..., 1] * (1 - weight),
-                cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101,
-            )  # fmt: skip
-            out.append((1 - weight) * first + weight * second)
-    out.append(frames[-1])
-    return out
 
 
 def _expose_camera(
@@ -205,16 +151,3 @@ def _soft_shape(size: int, rng: np.random.Generator) -> np.ndarray:
     field = cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)
     field = (field - np.quantile(field, rng.uniform(0.4, 0.85))) * np.float32(size / 12.0)
     return np.clip(field + 0.5, 0.0, 1.0)
-
-
-def _record(linear: list[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
-    """Noise, clipping, 8 bits, then H.264 or JPEG: the same camera and encoder for all the frames of a sample."""
-    noise = exposure.SensorNoise.draw(rng)
-    frames = [exposure.quantise(exposure.to_display(np.maximum(noise.add(frame, rng), 0.0))) for frame in linear]
-    kind = rng.random()
-    if kind < 0.55:
-        return compression.h264(frames, crf=float(rng.uniform(16, 28)), preset="superfast")
-    if kind < 0.9:
-        quality = int(rng.integers(70, 98))
-        return [compression.jpeg(frame, quality) for frame in frames]
-    return frames
