@@ -80,6 +80,109 @@ def compare(
 
 
 @app.command()
+def synthesize(
+    sharp_dir: Annotated[Path, typer.Argument(help="folder with sharp videos and photographs")],
+    out: Annotated[Path, typer.Argument(help="folder for the pairs, one folder a clip")],
+    model: Annotated[str | None, typer.Option(help="rebvids, shake or auto: rebvids from 50 frames/s on")] = None,
+    seed: Annotated[int | None, typer.Option(help="the same seed gives the same bytes [0]")] = None,
+    averaging: Annotated[str | None, typer.Option(help="linear (light) or signal, as the paper has it")] = None,
+    interval: Annotated[tuple[int, int] | None, typer.Option(help="frames averaged, least and most [7 12]")] = None,
+    blurred_share: Annotated[
+        tuple[float, float] | None, typer.Option(help="of the frames of a clip, least and most [0.4 0.7]")
+    ] = None,
+    defocus_share: Annotated[float | None, typer.Option(help="of the blurred runs: out of focus instead [0]")] = None,
+    highlights: Annotated[float | None, typer.Option(help="share of clips whose clipped lamps smear bright")] = None,
+    noise: Annotated[float | None, typer.Option(help="times the sensor's noise, 0 for none [1]")] = None,
+    compression: Annotated[str | None, typer.Option(help="mixed, h264, jpeg or none")] = None,
+    crf: Annotated[tuple[float, float] | None, typer.Option(help="of H.264, least and most [16 30]")] = None,
+    frames: Annotated[int | None, typer.Option(help="use the first N frames of each clip only")] = None,
+    shorter_side: Annotated[int | None, typer.Option(help="make larger frames smaller, in pixels")] = None,
+    picture_rate: Annotated[
+        float | None, typer.Option(help="frames/s: the pictures of a folder are a clip, not photographs")
+    ] = None,
+    video: Annotated[bool, typer.Option("--video", help="also an MP4 of the blurred side")] = False,
+    force: Annotated[bool, typer.Option("--force", help="replace the clips in an OUT that is not empty")] = False,
+) -> None:
+    """Make partly blurred pairs with known truth from sharp video (REBVIDS model)."""
+    given = {name: value for name, value in locals().items() if name not in ("sharp_dir", "out", "force")}
+    from flows.commands.synthesize import SynthesisOptions
+    from flows.commands.synthesize import synthesize as command
+
+    options = {name: value for name, value in given.items() if value is not None}
+    _exit(lambda: command(sharp_dir, out, SynthesisOptions(**options), force))
+
+
+@app.command()
+def evaluate(
+    restorer: Annotated[str, typer.Argument(help="see restore-archive models")],
+    pairs: Annotated[Path, typer.Option(help="folder with blurred/*.png and sharp/*.png, or a published set")],
+    set_name: Annotated[
+        str | None,
+        typer.Option("--set", help="plain, gopro, gopro-gamma, reds, dvd, bsd, realblur or hide; else told by shape"),
+    ] = None,
+    single: Annotated[bool, typer.Option("--single", help="photographs: no frame is another's neighbour")] = False,
+    align: Annotated[bool, typer.Option("--align", help="score after alignment (ECC), as RealBlur is")] = False,
+    selector: Annotated[
+        str | None, typer.Option(help="lets it say which frames are blurred; without it all are")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout, nothing else")] = False,
+) -> None:
+    """PSNR and SSIM of a restorer on blurred frames whose truth is known."""
+    from flows.commands.evaluate import evaluate as command
+
+    _exit(lambda: command(restorer, pairs, set_name, single, align, selector, device, as_json), as_json)
+
+
+@app.command()
+def train(
+    name: Annotated[str | None, typer.Argument(help="which restorer; see train --list")] = None,
+    data: Annotated[list[Path] | None, typer.Option(help="sharp videos and photographs; may be given again")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for weights, checkpoint and curve [training/NAME]")] = None,
+    minutes: Annotated[float | None, typer.Option(help="budget, wall clock; the schedule is fitted to it")] = None,
+    steps: Annotated[int | None, typer.Option(help="budget in steps instead")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the training in --out")] = False,
+    published: Annotated[bool, typer.Option("--published", help="the paper's own recipe")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    seed: Annotated[int, typer.Option(help="of everything that is drawn")] = 1,
+    threads: Annotated[int, typer.Option(help="of the network on a CPU")] = 2,
+    start_from: Annotated[Path | None, typer.Option(help="weights to begin with")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout, nothing else")] = False,
+    list_them: Annotated[bool, typer.Option("--list", help="what each training needs")] = False,
+) -> None:
+    """Train a restorer on sharp material of your own."""
+    from flows.commands.train import list_recipes
+    from flows.commands.train import train as command
+
+    def go() -> int:
+        if list_them:
+            return list_recipes()
+        return command(
+            name, data or [], out, minutes, steps, resume=resume, published=published, device=device, seed=seed,
+            threads=threads, start_from=start_from, as_json=as_json,
+        )  # fmt: skip
+
+    _exit(go, as_json)
+
+
+@app.command()
+def adapt(
+    restorer: Annotated[str, typer.Argument(help="see restore-archive models")],
+    videos: Annotated[str, typer.Option(help="the videos to fit it to: a file, a folder or s3://bucket/prefix")],
+    iterations: Annotated[int, typer.Option(help="steps of learning")] = 200,
+    frames: Annotated[int, typer.Option(help="2 or 3: restored frames that the motion is taken from")] = 3,
+    out: Annotated[Path | None, typer.Option(help="weights to write [RESTORER-adapted.safetensors]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
+    seed: Annotated[int, typer.Option(help="of everything that is drawn")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout, nothing else")] = False,
+) -> None:
+    """Fit a restorer to your own videos, without any truth."""
+    from flows.commands.adapt import adapt as command
+
+    _exit(lambda: command(restorer, videos, iterations, frames, out, device, seed, as_json), as_json)
+
+
+@app.command()
 def models() -> None:
     """List the selectors and restorers with their sizes and scores."""
     from flows.commands.models import models as command

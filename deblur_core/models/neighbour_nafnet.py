@@ -63,8 +63,13 @@ class NeighbourNAFNet(RestorationNetwork):
     references = 2
     size_multiple = 16
 
-    def __init__(self, width: int = 32, encoder: Sequence[int] = (1, 1, 8), middle: int = 1) -> None:
+    def __init__(
+        self, width: int = 32, encoder: Sequence[int] = (1, 1, 8), middle: int = 1, references: int = 2, passes: int = 2
+    ) -> None:
+        """references: 2, or 0 for a network of the blurred frame alone; passes: see RestorationNetwork."""
         super().__init__()
+        self.references = references
+        self.passes = passes if references else 1
         self.intro = nn.Conv2d(self.input_channels * 4, width, 3, padding=1)
         self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
         self.ups, self.decoders = nn.ModuleList(), nn.ModuleList()

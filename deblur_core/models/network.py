@@ -30,6 +30,8 @@ class RestorationNetwork(nn.Module):
     """Side of the patches that it learns from, pixels: statistics are pooled over this much of a full frame."""
     tile_overlap: int = 64
     """What neighbouring tiles share, pixels: at least the radius that a pixel's result depends on visibly."""
+    passes: int = 1
+    """How often a frame is restored: from the second time on, references are aligned to what the last pass restored."""
     half_precision: bool = True
     """Whether bfloat16 keeps its result (float32 elsewhere in the program is then not worth its time)."""
 

@@ -3,7 +3,6 @@
 Knows how to turn a window of frames into a network's input and back, on CPU or GPU; the networks are next door.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,50 +73,68 @@ class NetworkRestorer(Restorer):
         around = (*window.references, *window.neighbours.values())
         if any(frame.shape != target.shape or frame.dtype != target.dtype for frame in around):
             raise ValueError("restore_frame: the frames around the target are not of its size and dtype")
-        peak = float(np.iinfo(target.dtype).max)
-        x = self._network_input(window, peak)
+        restored = self._run(window, target)
+        for _ in range(self.network.passes - 1):
+            if window.references and self.network.references:
+                # Flow between two sharp pictures finds what flow between a blurred and a sharp one missed.
+                restored = self._run(window, restored[self.network.outputs // 2])
+        return restored
+
+    def _run(self, window: FrameWindow, guide: np.ndarray) -> np.ndarray:
+        """One pass; guide: what the references are aligned to, like the target."""
         network = self.network
+        peak = float(np.iinfo(guide.dtype).max)
+        x = stack_window(window, network.frames, network.references, self.device, guide)
         y = run_tiled(self._forward, x, network.size_multiple, self.most_tile_pixels, network.tile_overlap)
         restored = y[0].clamp_(0.0, 1.0).mul_(peak).round_().unflatten(0, (network.outputs, 3)).permute(0, 2, 3, 1)
-        return restored.cpu().numpy().astype(target.dtype)
+        return restored.cpu().numpy().astype(guide.dtype)
 
     def _forward(self, x: Tensor) -> Tensor:
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             return self.network(x.contiguous(memory_format=torch.channels_last))
 
-    def _network_input(self, window: FrameWindow, peak: float) -> Tensor:
-        """float32 [1, C, H, W] on the device: the window's frames, then each reference warped, with its validity."""
-        target = self._tensor(window.target, peak)
-        planes = self._window(window, target, peak)
-        planes += self._references(window.target, target, window.references, peak)
-        return torch.cat(planes)[None]
 
-    def _window(self, window: FrameWindow, target: Tensor, peak: float) -> list[Tensor]:
-        reach = self.network.frames // 2
-        tensors = {0: target}
-        for offset in sorted(window.neighbours, key=abs):
-            if abs(offset) <= reach:
-                tensors[offset] = self._tensor(window.neighbours[offset], peak)
-        # Where the shot ends, the nearest frame that is there stands in.
-        there = sorted(tensors)
-        return [tensors[min(max(offset, there[0]), there[-1])] for offset in range(-reach, reach + 1)]
+def stack_window(
+    window: FrameWindow, frames: int, references: int, device: torch.device, guide: np.ndarray | None = None
+) -> Tensor:
+    """What a network of `frames` and `references` sees of a window: float32 [1, 3 × frames + 4 × references, H, W].
 
-    def _references(
-        self, frame: np.ndarray, target: Tensor, references: Sequence[np.ndarray], peak: float
-    ) -> list[Tensor]:
-        planes: list[Tensor] = []
-        used = references[: self.network.references]
-        luma = flow_luma(frame) if used else None
-        for reference in used:
-            assert luma is not None
-            warped, valid = align(reference, frame, luma)
-            planes += [self._tensor(warped, peak), self._tensor(valid[..., None], 1.0)]
-        for _ in range(self.network.references - len(used)):
-            planes += [target, torch.zeros_like(target[:1])]
-        return planes
+    Values in [0, 1], on `device`, in the order that RestorationNetwork states: the window's frames, then each reference
+    warped onto the target, with its validity. References beyond those asked for are ignored. guide: what references are
+    aligned to instead of the target, a better picture of the same moment; like the target.
+    """
+    peak = float(np.iinfo(window.target.dtype).max)
+    target = _tensor(window.target, peak, device)
+    planes = _frames(window, target, frames // 2, peak)
+    planes += _references(window, window.target if guide is None else guide, target, references, peak)
+    return torch.cat(planes)[None]
 
-    def _tensor(self, image: np.ndarray, peak: float) -> Tensor:
-        # Shipped as it is stored and widened there: a quarter of the bytes over the bus.
-        if image.dtype == np.uint16:
-            image = image.astype(np.float32)
-        return torch.from_numpy(image).to(self.device).permute(2, 0, 1).float() / peak
+
+def _frames(window: FrameWindow, target: Tensor, reach: int, peak: float) -> list[Tensor]:
+    tensors = {0: target}
+    for offset in sorted(window.neighbours, key=abs):
+        if abs(offset) <= reach:
+            tensors[offset] = _tensor(window.neighbours[offset], peak, target.device)
+    # Where the shot ends, the nearest frame that is there stands in.
+    there = sorted(tensors)
+    return [tensors[min(max(offset, there[0]), there[-1])] for offset in range(-reach, reach + 1)]
+
+
+def _references(window: FrameWindow, guide: np.ndarray, target: Tensor, count: int, peak: float) -> list[Tensor]:
+    planes: list[Tensor] = []
+    used = window.references[:count]
+    luma = flow_luma(guide) if used else None
+    for reference in used:
+        assert luma is not None
+        warped, valid = align(reference, window.target, luma)
+        planes += [_tensor(warped, peak, target.device), _tensor(valid[..., None], 1.0, target.device)]
+    for _ in range(count - len(used)):
+        planes += [target, torch.zeros_like(target[:1])]
+    return planes
+
+
+def _tensor(image: np.ndarray, peak: float, device: torch.device) -> Tensor:
+    # Shipped as it is stored and widened there: a quarter of the bytes over the bus.
+    if image.dtype == np.uint16:
+        image = image.astype(np.float32)
+    return torch.from_numpy(image).to(device).permute(2, 0, 1).float() / peak
