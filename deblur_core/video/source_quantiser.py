@@ -46,5 +46,11 @@ def _next_quantiser(container: InputContainer, stream: av.video.stream.VideoStre
             parameters = frame.side_data.get("VIDEO_ENC_PARAMS")
         except ValueError:
             return None
-        return float(np.mean(parameters.qp_map())) if isinstance(parameters, VideoEncParams) else None
+        if not isinstance(parameters, VideoEncParams):
+            return None
+        try:
+            return float(np.mean(parameters.qp_map()))
+        except RuntimeError:
+            # Interlaced pictures are coded in pairs of block rows: where their number is odd, PyAV's map does not fit.
+            return None
     return None

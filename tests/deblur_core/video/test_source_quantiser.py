@@ -30,3 +30,9 @@ def test_untouched_frames_of_a_coarse_source_take_less_room(tmp_path: Path) -> N
         encode_segment(decoded_frames(clip), [False] * 10, info, choose_encoder(info, ".mp4"), part)
         sizes.append(part.stat().st_size)
     assert sizes[0] < 0.6 * sizes[1]
+
+
+def test_nothing_is_learnt_of_an_interlaced_source_with_an_odd_number_of_block_pairs(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "fields.mp4", size=(64, 48), interlaced=True, bframes=0)
+    assert finest_quantiser(clip, "fields.mp4") is None
+    assert probe(clip, "fields.mp4").codec == "h264"
