@@ -44,6 +44,7 @@ class DeblurGANGenerator(RestorationNetwork):
     22.7 MB in half precision). blocks: residual blocks. dropout: probability within a block.
     """
 
+    training_patch = 128
     size_multiple = 8  # 4 would divide evenly, but a map of one pixel has no border to mirror
     tile_overlap = 128  # the smallest tile is then larger than a training patch: it pools locally, as whole frames do
 

@@ -57,6 +57,7 @@ class DeblurNetGenerator(RestorationNetwork):
     blocks: residual blocks, layers 3 to 32; dropout: probability after a block's first convolution, in training only.
     """
 
+    training_patch = 128
     size_multiple = 2
     tile_overlap = 128  # the smallest tile is then larger than a training patch: it pools locally, as whole frames do
 
