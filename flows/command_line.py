@@ -32,6 +32,7 @@ def run(
     source: Annotated[str | None, typer.Argument(help="a file, a folder or s3://bucket/prefix")] = None,
     destination: Annotated[str | None, typer.Argument(help="a file, a folder or s3://bucket/prefix")] = None,
     restorer: Annotated[str | None, typer.Option(help="see restore-archive models")] = None,
+    weights: Annotated[str | None, typer.Option(help="your own for it, from train or adapt")] = None,
     selector: Annotated[str | None, typer.Option(help="see restore-archive models")] = None,
     threshold: Annotated[float | None, typer.Option(help="0 to 1; a frame this likely blurred is restored")] = None,
     stride: Annotated[int | None, typer.Option(help="measure the middle frame of every N (fast mode: 15)")] = None,
@@ -120,6 +121,7 @@ def evaluate(
         str | None,
         typer.Option("--set", help="plain, gopro, gopro-gamma, reds, dvd, bsd, realblur or hide; else told by shape"),
     ] = None,
+    weights: Annotated[str | None, typer.Option(help="your own for it, from train or adapt")] = None,
     single: Annotated[bool, typer.Option("--single", help="photographs: no frame is another's neighbour")] = False,
     align: Annotated[bool, typer.Option("--align", help="score after alignment (ECC), as RealBlur is")] = False,
     selector: Annotated[
@@ -131,7 +133,7 @@ def evaluate(
     """PSNR and SSIM of a restorer on blurred frames whose truth is known."""
     from flows.commands.evaluate import evaluate as command
 
-    _exit(lambda: command(restorer, pairs, set_name, single, align, selector, device, as_json), as_json)
+    _exit(lambda: command(restorer, pairs, set_name, single, align, selector, device, as_json, weights), as_json)
 
 
 @app.command()
@@ -146,6 +148,7 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     seed: Annotated[int, typer.Option(help="of everything that is drawn")] = 1,
     threads: Annotated[int, typer.Option(help="of the network on a CPU")] = 2,
+    samples: Annotated[int, typer.Option(help="rendered to learn from; about 1 MiB of disk each")] = 4096,
     start_from: Annotated[Path | None, typer.Option(help="weights to begin with")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout, nothing else")] = False,
     list_them: Annotated[bool, typer.Option("--list", help="what each training needs")] = False,
@@ -159,7 +162,7 @@ def train(
             return list_recipes()
         return command(
             name, data or [], out, minutes, steps, resume=resume, published=published, device=device, seed=seed,
-            threads=threads, start_from=start_from, as_json=as_json,
+            threads=threads, samples=samples, start_from=start_from, as_json=as_json,
         )  # fmt: skip
 
     _exit(go, as_json)

@@ -54,7 +54,7 @@ def take_inventory(settings: Settings, run_id: str, force: bool = False, writes:
     Raises UsageError: source missing, empty or without videos; destination not writable (asked only if `writes`), or
     inside the source; credentials or bucket wrong; weights that are not the released ones.
     """
-    check_weights(settings.restorer, settings.selector)
+    check_weights(settings.restorer, settings.selector, settings.weights)
     places = _places(settings)
     work = settings.work or f"{places.destination.url.rstrip('/')}/{META}/work"
     _check_apart(places, parse_location(work))

@@ -57,6 +57,7 @@ def restore_archive(
     source: str | None = None,
     destination: str | None = None,
     restorer: str | None = None,
+    weights: str | None = None,
     selector: str | None = None,
     threshold: float | None = None,
     stride: int | None = None,

@@ -14,6 +14,7 @@ from pydantic_settings import SettingsError as SettingsSourceError
 
 from deblur_core.errors import SettingsError
 from deblur_core.models.registry import RESTORERS, SELECTORS
+from deblur_core.models.weights_file import own_weights_hash
 from workers.job import RestoreOptions
 
 PREFIX = "RESTORE_"
@@ -29,6 +30,7 @@ class Settings(BaseSettings):
     destination: str | None = Field(None, description="file, folder or s3://bucket/prefix for the restored archive")
     work: str | None = Field(None, description="folder or s3://… for temporary data; default DESTINATION/_restore/work")
     restorer: str = Field("default", description="which restorer")
+    weights: str | None = Field(None, description="weights of your own for it, .safetensors: from train or adapt")
     selector: str = Field("default", description="which selector")
     threshold: float = Field(0.5, ge=0.0, le=1.0, description="blur probability from which a frame counts as blurred")
     stride: int = Field(1, ge=1, le=1000, description="measure the middle frame of every N and give its label to all")
@@ -81,6 +83,8 @@ class Settings(BaseSettings):
         """What of it decides the result."""
         return RestoreOptions(
             restorer=self.restorer,
+            weights=str(Path(self.weights).absolute()) if self.weights else None,
+            weights_sha256=own_weights_hash(Path(self.weights)) if self.weights else None,
             selector=self.selector,
             threshold=self.threshold,
             stride=self.stride,

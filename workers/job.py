@@ -24,9 +24,14 @@ META = "_restore"
 
 @dataclass(frozen=True)
 class RestoreOptions:
-    """The settings that decide what comes out; the same names as the settings of the command line."""
+    """The settings that decide what comes out; the same names as the settings of the command line.
+
+    weights: the restorer's, if not the released ones: a file that every machine sees, with this hash.
+    """
 
     restorer: str = "default"
+    weights: str | None = None
+    weights_sha256: str | None = None
     selector: str = "default"
     threshold: float = 0.5
     stride: int = 1
@@ -98,8 +103,8 @@ class Job:
     def frames_hash(self) -> str:
         """Of all that restored frames depend on."""
         options = self.options
-        restorer = released_hash(find_restorer(options.restorer).weights)
-        return self._hash(self.labels_hash, options.threshold, options.restorer, restorer, asdict(options.limits))
+        weights = options.weights_sha256 or released_hash(find_restorer(options.restorer).weights)
+        return self._hash(self.labels_hash, options.threshold, options.restorer, weights, asdict(options.limits))
 
     @property
     def fingerprint(self) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from deblur_core.errors import SettingsError
+from deblur_core.errors import SettingsError, WeightsError
 from deblur_core.models.restorer import ContextNeeds
-from deblur_core.models.weights_file import WEIGHTS_FOLDER, pinned_hash, verified_weights
+from deblur_core.models.weights_file import WEIGHTS_FOLDER, own_weights_hash, pinned_hash, verified_weights
 
 if TYPE_CHECKING:
     from deblur_core.models.blur_selector import BlurSelector
@@ -34,7 +35,7 @@ class RestorerEntry:
     needs: ContextNeeds
     parameters: int
     gmac_256: float
-    """billions of multiply-adds for a 256 × 256 frame, with its context"""
+    """billions of multiply-adds for a 256 × 256 frame, with its context and in all its passes"""
     options: Mapping[str, object] = field(default_factory=dict)
     """what the network is built with"""
 
@@ -53,12 +54,67 @@ RESTORERS = {
     for entry in (
         RestorerEntry(
             "default",
-            "half-resolution NAFNet that also sees the two nearest sharp frames of the shot, aligned by flow",
+            "half-resolution NAFNet that also sees the two nearest sharp frames of the shot, aligned; two passes",
             "default.safetensors",
             "neighbour_nafnet:NeighbourNAFNet",
             ContextNeeds(sharp_references=2),
             1_976_108,
-            1.93,
+            3.85,
+        ),
+        RestorerEntry(
+            "deblurnet",
+            "DeblurNet's generator (Nahli et al. 2021): one frame",
+            "deblurnet.safetensors",
+            "deblurnet:DeblurNetGenerator",
+            ContextNeeds(),
+            1_146_867,
+            18.81,
+        ),
+        RestorerEntry(
+            "gradientnet",
+            "structure-guided U-Net (Qi 2022): one frame and its gradients",
+            "gradientnet.safetensors",
+            "gradientnet:GradientGuidedUNet",
+            ContextNeeds(),
+            1_880_617,
+            16.06,
+        ),
+        RestorerEntry(
+            "st-variant-rnn",
+            "spatially and temporally variant RNN (Jiang et al. 2019): five frames in, five out",
+            "st-variant-rnn.safetensors",
+            "st_variant_rnn:STVariantRNN",
+            ContextNeeds(frames_before=2, frames_after=2),
+            11_585_537,
+            53.74,
+        ),
+        RestorerEntry(
+            "contiguous",
+            "seven sharp frames out of one blurred frame (Niu et al. 2021), at half resolution",
+            "contiguous.safetensors",
+            "contiguous:SequenceResNet",
+            ContextNeeds(),
+            1_902_564,
+            31.13,
+            {"unshuffle": 2},
+        ),
+        RestorerEntry(
+            "dvd",
+            "DBN of Deep Video Deblurring (Su et al. 2017): five frames stacked",
+            "dvd.safetensors",
+            "dvd:DeepVideoDeblurring",
+            ContextNeeds(frames_before=2, frames_after=2),
+            11_719_110,
+            30.52,
+        ),
+        RestorerEntry(
+            "deblurgan",
+            "DeblurGAN's generator (Kupyn et al. 2018): one frame",
+            "deblurgan.safetensors",
+            "deblurgan:DeblurGANGenerator",
+            ContextNeeds(),
+            11_372_931,
+            49.55,
         ),
     )
 }
@@ -106,19 +162,29 @@ def build_network(entry: RestorerEntry) -> "RestorationNetwork":
     return network
 
 
-def load_restorer(name: str = "default", device: str = "auto") -> "NetworkRestorer":
-    """Builds a restorer with its released weights on `device` ('auto', 'cpu', 'cuda').
+def load_restorer(
+    name: str = "default", device: str = "auto", weights: str | Path | None = None, weights_sha256: str | None = None
+) -> "NetworkRestorer":
+    """Builds a restorer on `device` ('auto', 'cpu', 'cuda') with its released weights, or with `weights`, a safetensors
+    file of the user's own (what `train` and `adapt` write), which must have the hash `weights_sha256` if one is given.
 
-    Raises SettingsError for an unknown name or device, WeightsError when the weights are not the released ones.
+    Raises SettingsError for an unknown name or device; WeightsError when the weights are not the released ones, cannot
+    be read, have another hash or belong to another architecture.
     """
     from deblur_core.models.network_restorer import NetworkRestorer, fill_network
     from deblur_core.models.precision import pick_device
 
     entry = find_restorer(name)
-    path = verified_weights(entry.weights)
+    path = Path(weights) if weights else verified_weights(entry.weights)
+    found = own_weights_hash(path) if weights else released_hash(entry.weights)
+    if weights_sha256 and found != weights_sha256:
+        raise WeightsError(
+            f"the weights {path} are not those that this run began with (SHA-256 {found[:12]}…, then "
+            f"{weights_sha256[:12]}…): every machine must see the same file, and it must not change meanwhile"
+        )
     network = build_network(entry)
     fill_network(network, path)
-    return NetworkRestorer(entry.name, network, released_hash(entry.weights), pick_device(device))
+    return NetworkRestorer(entry.name, network, found, pick_device(device))
 
 
 def load_selector(name: str = "default") -> "BlurSelector":
@@ -129,9 +195,13 @@ def load_selector(name: str = "default") -> "BlurSelector":
 
 
 @lru_cache(maxsize=8)
-def check_weights(restorer: str, selector: str) -> None:
-    """Proves, without building a model, that both names exist and their weights are the released ones."""
-    verified_weights(find_restorer(restorer).weights)
+def check_weights(restorer: str, selector: str, weights: str | None = None) -> None:
+    """Proves that both names exist, and that their weights are the released ones; no model is built for that. A user's
+    own weights are proved to fit the restorer's architecture."""
+    if weights:
+        load_restorer(restorer, "cpu", weights)
+    else:
+        verified_weights(find_restorer(restorer).weights)
     verified_weights(find_selector(selector).weights)
 
 

@@ -34,6 +34,14 @@ def released_scores(file_name: str) -> str:
     return _released().get(file_name, {}).get("scores", "")
 
 
+def own_weights_hash(path: Path) -> str:
+    """SHA-256 (hex) of a user's own weights. Raises WeightsError when the file cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as cause:
+        raise WeightsError(f"the weights {path} cannot be read ({cause.strerror}): check the path") from cause
+
+
 def verified_weights(file_name: str) -> Path:
     """Path of a released weights file, after its hash was found right.
 

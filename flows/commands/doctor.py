@@ -62,7 +62,7 @@ def _weights(settings: Settings) -> list[Finding]:
     from deblur_core.models.registry import check_weights
 
     try:
-        check_weights(settings.restorer, settings.selector)
+        check_weights(settings.restorer, settings.selector, settings.weights)
     except RestoreArchiveError as error:
         return [Finding("weights", "bad", str(error), "pip install --force-reinstall restore-archive")]
     return [Finding("weights", "good", "as released")]

@@ -54,10 +54,11 @@ def evaluate(
     selector: str | None,
     device: str | None,
     as_json: bool,
+    weights: str | None = None,
 ) -> int:
     """Restores and scores every pair under `pairs`. Returns the exit code; raises UsageError before anything is
     restored where names and headers tell what is wrong."""
-    settings = resolve_settings(restorer=restorer, selector=selector, device=device)
+    settings = resolve_settings(restorer=restorer, weights=weights, selector=selector, device=device)
     paired = find_pairs(pairs, set_name or AUTO, single)
     check_sizes(paired.sequences)
     scored = _score(paired, settings, align, labelled=selector is not None)
@@ -104,7 +105,7 @@ def _score(paired: PairedSet, settings: Settings, align: bool, labelled: bool) -
     """Scores by the name of their sequence; a bar on stderr where a person is looking."""
     from deblur_core.models.registry import load_restorer, load_selector
 
-    restorer = load_restorer(settings.restorer, settings.device)
+    restorer = load_restorer(settings.restorer, settings.device, settings.weights)
     selector = load_selector(settings.selector) if labelled else None
     console = Console(stderr=True)
     scored = []

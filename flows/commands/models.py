@@ -1,7 +1,7 @@
 """`restore-archive models`: the selectors and restorers there are, with their sizes and scores."""
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from deblur_core.models.registry import RESTORERS, SELECTORS, weights_bytes
 from deblur_core.models.weights_file import WEIGHTS_FOLDER, released_scores
@@ -9,20 +9,23 @@ from deblur_core.models.weights_file import WEIGHTS_FOLDER, released_scores
 
 def models() -> int:
     """Prints the table. Returns the exit code."""
-    table = Table("kind", "name", "what it is", "parameters", "GMAC at 256²", "MiB", "scores on held-out clips")
+    table = Table(Column("name", no_wrap=True), title="restorers and selectors")
+    for head in ("million\nparameters", "GMAC\nat 256²", "MiB"):
+        table.add_column(head, justify="right")
+    table.add_column("what it is, what it reached on held-out clips")
     for restorer in RESTORERS.values():
         table.add_row(
-            "restorer",
             restorer.name,
-            restorer.summary,
-            f"{restorer.parameters / 1e6:.2f} M",
+            f"{restorer.parameters / 1e6:.2f}",
             f"{restorer.gmac_256:.2f}",
             f"{weights_bytes(restorer.weights) / 2**20:.1f}",
-            released_scores(restorer.weights),
+            f"{restorer.summary}\n[dim]{released_scores(restorer.weights)}[/dim]",
         )
+    table.add_section()
     for selector in SELECTORS.values():
         size = f"{weights_bytes(selector.weights) / 2**20:.2f}"
-        table.add_row("selector", selector.name, selector.summary, "", "", size, released_scores(selector.weights))
+        words = f"{selector.summary}\n[dim]{released_scores(selector.weights)}[/dim]"
+        table.add_row(f"{selector.name} (selector)", "", "", size, words)
     console = Console()
     console.print(table)
     console.print(f"Model cards: {WEIGHTS_FOLDER}")

@@ -67,7 +67,7 @@ def _run_flow(settings: Settings, inventory: Inventory, force: bool, as_json: bo
 
 
 _FLOW_PARAMETERS = (
-    "source", "destination", "restorer", "selector", "threshold", "stride", "codec", "crf", "device", "work",
+    "source", "destination", "restorer", "weights", "selector", "threshold", "stride", "codec", "crf", "device", "work",
     "ray_address", "segment_frames",
 )  # fmt: skip
 

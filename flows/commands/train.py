@@ -24,6 +24,7 @@ def train(
     device: str,
     seed: int,
     threads: int,
+    samples: int,
     start_from: Path | None,
     as_json: bool,
 ) -> int:
@@ -36,6 +37,8 @@ def train(
         raise UsageError("give the budget as --minutes M, or as --steps N")
     if (minutes if minutes is not None else steps or 0) <= 0:
         raise UsageError("the budget must be more than nothing: --minutes 60")
+    if samples < 1:
+        raise UsageError("--samples must be at least 1: 4096 is a good number")
     folder = out or Path("training") / name
     if (folder / "checkpoint.safetensors").exists() and not resume:
         raise UsageError(f"{folder} holds a training already: --resume goes on with it, or choose another --out")
@@ -51,6 +54,7 @@ def train(
         seed=seed,
         device=device,
         threads=threads,
+        samples=samples,
         published=published,
         start_from=start_from,
     )

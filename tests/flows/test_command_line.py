@@ -54,7 +54,8 @@ def test_a_driver_that_takes_stock_loads_neither_torch_nor_ray() -> None:
 
 def test_help_names_every_command(invoke: Invoke) -> None:
     output = invoke("--help").output
-    assert all(name in output for name in ("run", "inspect", "compare", "models", "doctor"))
+    commands = ("run", "inspect", "compare", "evaluate", "synthesize", "train", "adapt", "models", "doctor")
+    assert all(f" {name} " in output for name in commands)
 
 
 def test_an_unknown_option_is_wrong_usage(invoke: Invoke) -> None:
@@ -135,6 +136,7 @@ def test_models_lists_what_can_be_asked_for(invoke: Invoke) -> None:
     result = invoke("models")
     assert result.exit_code == 0
     assert result.output.count("default") >= 2
+    assert "st-variant-rnn" in result.output
     assert all(kind in result.output for kind in ("restorer", "selector", "GMAC"))
 
 

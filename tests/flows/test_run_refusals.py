@@ -66,6 +66,13 @@ def test_a_wrong_request_is_refused(
     assert done.stdout == ""
 
 
+def test_weights_of_one_s_own_that_will_not_do_are_refused(assert_refused: Refused, archive: Path) -> None:
+    gone, other = archive / "gone.safetensors", archive / "file"
+    assert_refused(archive / "in", archive / "out", "--weights", gone, words=("cannot be read", "check the path"))
+    words = ("does not hold weights of NeighbourNAFNet",)
+    assert_refused(archive / "in", archive / "out", "--weights", other, words=words)
+
+
 def test_a_destination_that_cannot_be_written_is_refused(assert_refused: Refused, archive: Path) -> None:
     if os.geteuid() == 0:
         assert_refused(archive / "in", "/sys/restored", words=("destination /sys/restored", "not allowed"))

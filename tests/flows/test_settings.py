@@ -37,8 +37,10 @@ def test_what_is_not_given_stays_open_to_the_other_places(monkeypatch: pytest.Mo
 
 
 def test_every_setting_can_come_from_the_file(place: Path) -> None:
+    (place / "own.safetensors").write_bytes(b"weights")
     (place / "restore.toml").write_text(
         'source = "in"\ndestination = "out"\nwork = "tmp"\nrestorer = "default"\nselector = "default"\n'
+        'weights = "own.safetensors"\n'
         'threshold = 0.1\nstride = 2\ncodec = "hevc"\ncrf = 20\ndevice = "cpu"\nsegment_frames = 50\nshard_videos = 3\n'
         'ray_address = "auto"\nvideo_suffixes = ["MP4", ".mov"]\n'
     )
@@ -46,6 +48,7 @@ def test_every_setting_can_come_from_the_file(place: Path) -> None:
     assert {origin_of(name, {}) for name in Settings.model_fields} == {"file restore.toml"}
     assert settings.video_suffixes == (".mp4", ".mov")
     assert settings.restore_options().crf == 20.0
+    assert settings.restore_options().weights == str(place / "own.safetensors")
 
 
 @pytest.mark.parametrize(

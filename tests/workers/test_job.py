@@ -42,6 +42,15 @@ def test_the_encoding_leaves_labels_and_restored_frames_as_they_are(option: dict
     assert changed(with_options(**option)) == (False, False, True)
 
 
+def test_weights_of_one_s_own_leave_the_labels_as_they_are() -> None:
+    assert changed(with_options(weights="/w.safetensors", weights_sha256="5" * 64)) == (False, True, True)
+
+
+def test_where_own_weights_lie_changes_nothing() -> None:
+    one, other = (with_options(weights=path, weights_sha256="5" * 64) for path in ("/a.safetensors", "/b.safetensors"))
+    assert hashes(one) == hashes(other)
+
+
 def test_other_weights_of_the_restorer_leave_the_labels_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     before, restorer = hashes(JOB), find_restorer("default").weights
     monkeypatch.setattr("workers.job.released_hash", lambda name: "new" if name == restorer else released_hash(name))

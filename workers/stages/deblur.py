@@ -34,7 +34,9 @@ class DeblurStage:
 
     def __init__(self, job: Job, stores: Stores, videos: PlannedVideos) -> None:
         self._job, self._stores, self._videos = job, stores, videos
-        self._restorer = load_restorer(job.options.restorer, job.device)
+        self._restorer = load_restorer(
+            job.options.restorer, job.device, job.options.weights, job.options.weights_sha256
+        )
         self.device = str(getattr(self._restorer, "device", "cpu"))
 
     def run(self, task: SegmentTask) -> tuple[Deblurred, bool]:
