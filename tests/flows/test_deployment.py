@@ -60,7 +60,10 @@ def test_a_run_of_the_deployment_restores_the_archive_and_leaves_artifacts(
     assert (destination / "clip.mp4").read_bytes() != (source / "clip.mp4").read_bytes()
     artifacts = {artifact["type"]: artifact for artifact in prefect.ask("artifacts/filter", {})}
     assert float(artifacts["progress"]["data"]) == 100.0
-    assert "| restored | 24 |" in artifacts["markdown"]["data"]
+    summary = artifacts["markdown"]["data"]
+    assert "| blurred | 24 |" in summary
+    restored, rejected = (int(summary.split(f"| {word} | ")[-1].split(" |")[0]) for word in ("restored", "rejected"))
+    assert restored + rejected == 24 and restored > 12
 
 
 @pytest.fixture(scope="module")

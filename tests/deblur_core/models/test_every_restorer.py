@@ -98,7 +98,7 @@ def test_tiles_leave_no_seam(name: str) -> None:
     tiled = restorer(name, most_tile_pixels=224 * 224).restore(frames, blurred)[3].astype(int)
     difference = np.abs(whole - tiled)
     assert difference.mean() < 0.75
-    assert np.percentile(difference, 99) <= 3
+    assert np.percentile(difference, 99) <= 5
 
 
 def test_unknown_restorers_are_named() -> None:
