@@ -6,7 +6,7 @@ adapted weights, or a refusal where held-out pairs say that they are worse. Know
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,8 @@ from deblur_core.reblur.loss import hybrid_loss
 
 _DECAYS = (0.15, 0.25, 0.5)
 _WARM_UP = 0.05  # share of the iterations; Adam's first steps are as long as its rate, whatever the gradient
-_LOOKS = 4
+_LOOKS = 8
+_BACK_OFF = 0.25  # of the rate, where it led astray
 _BATCH = 8
 
 Watch = Callable[[int], None]
@@ -40,8 +41,9 @@ class Adaptation:
     """What became of it. weights: float16, by name; the given network's own where `accepted` is False.
 
     before_db, after_db: mean PSNR of the restored middle frame on held-out pairs, with the given weights and with the
-    best of the adapted ones, which were there after `best_iteration`. looked_at, explained, teaching: blurred places;
-    those whose blur a motion explains; those that the reblur loss was computed on.
+    best that were met, after `best_iteration` (0: the given ones); error_db: standard error of their difference, which
+    counts only beyond twice that. looked_at, explained, teaching: blurred places,
+    those whose blur a motion explains, and those that the reblur loss was computed on.
     """
 
     accepted: bool
@@ -49,6 +51,7 @@ class Adaptation:
     weights: dict[str, Tensor]
     before_db: float
     after_db: float
+    error_db: float
     best_iteration: int
     looked_at: int
     explained: int
@@ -67,29 +70,34 @@ def adapt(
     """Fine-tunes a copy of `network` on the blurred frames of `footage` and on pairs made from its sharp ones.
 
     flow: how motion between restored frames is found; one that is a torch module passes gradients on. The same
-    footage, settings and device give the same result up to rounding. Four times on the way held-out pairs are scored,
-    and the best weights are taken; unless they are better than the given ones, the result is refused. Raises
+    footage, settings and device give the same result up to rounding. Eight times on the way the weights are scored on
+    held-out pairs: where they are clearly worse than the best so far, it goes back to those with a quarter of the rate.
+    The best then face as many other pairs: unless they are clearly better than the given ones there, they are refused
+    (by chance alone, some weights near the given ones always look a little better). Raises
     UsageError when there is nothing to learn from: no blurred frame with neighbours, too few sharp frames, frames under
     64 pixels.
     """
     settings = settings or AdaptationSettings()
     started = time.monotonic()
     work = _Work(network, footage, settings, flow, device or torch.device("cpu"))
-    before = work.score()
-    looks = list(work.learn(watch or (lambda iteration: None)))
-    best = max(looks, key=lambda look: look.score_db, default=None)
-    accepted = best is not None and best.score_db > before
-    if best is None:
-        reason = "the loss was not finite: the original stays"
+    finite, best = work.learn(watch or (lambda iteration: None))
+    before, after = work.verdict(_halved(network)), work.verdict(best.weights)
+    gain = _Gain.of(after, before)
+    accepted = gain.mean_db > 2.0 * gain.error_db
+    if accepted:
+        reason = "better on held-out pairs"
+    elif finite or best.iteration:
+        reason = "not clearly better on held-out pairs: the original stays"
     else:
-        reason = "better on held-out pairs" if accepted else "not better on held-out pairs: the original stays"
+        reason = "the loss was not finite: the original stays"
     return Adaptation(
         accepted,
         reason,
-        best.weights if best is not None and accepted else _halved(network),
-        before,
-        best.score_db if best is not None else float("nan"),
-        best.iteration if best is not None else 0,
+        best.weights if accepted else _halved(network),
+        float(before.mean()),
+        float(after.mean()),
+        gain.error_db,
+        best.iteration,
         work.looked_at,
         work.explained,
         len(work.triples) if work.triples is not None else 0,
@@ -99,11 +107,25 @@ def adapt(
 
 @dataclass(frozen=True)
 class _Look:
-    """How good the weights are after some iterations."""
+    """How good the weights are after some iterations; scores: PSNR of each pair, dB."""
 
     iteration: int
-    score_db: float
+    scores: Tensor
     weights: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class _Gain:
+    """Mean of paired differences and its standard error, dB; of one pair, which tells nothing, the whole difference."""
+
+    mean_db: float
+    error_db: float
+
+    @staticmethod
+    def of(scores: Tensor, others: Tensor) -> "_Gain":
+        gain = scores - others
+        error = gain.std() / len(gain) ** 0.5 if len(gain) > 1 else gain.abs().mean()
+        return _Gain(float(gain.mean()), float(error))
 
 
 def _halved(network: RestorationNetwork) -> dict[str, Tensor]:
@@ -135,9 +157,9 @@ class _Work:
         self.consistency = ReblurConsistency(self.network, formation, flow)
         self.triples = self._triples(footage)
         held_out = np.random.default_rng([settings.seed, 1])
-        self._judge = middle_batch(
-            draw_pairs(judge, settings.held_out_patches, network, self.patch, held_out), self.patch
-        )
+        count = 2 * settings.held_out_patches
+        drawn = middle_batch(draw_pairs(judge, count, network, self.patch, held_out), self.patch)
+        self._choosing, self._judging = drawn.chunk(2)
         count = min(settings.labelled_patches, settings.labelled_batch * settings.iterations)
         self._pairs = draw_pairs(learn, count, network, self.patch, self._rng)
 
@@ -170,32 +192,49 @@ class _Work:
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             return self.network(x.contiguous(memory_format=torch.channels_last)).float()
 
-    def learn(self, watch: Watch) -> Iterator[_Look]:
-        """All iterations, with a look now and then; ends early where the loss stops being finite."""
-        settings = self.settings
-        optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.rate)
+    def learn(self, watch: Watch) -> tuple[bool, _Look]:
+        """All iterations; whether the loss was finite throughout (else it ended early), and the best weights met."""
+        settings, rate = self.settings, self.settings.rate
+        best = self._look(0)
+        optimiser = torch.optim.Adam(self.network.parameters())
         looks = {round(settings.iterations * (look + 1) / _LOOKS) for look in range(_LOOKS)}
         for iteration in range(1, settings.iterations + 1):
             for group in optimiser.param_groups:
-                group["lr"] = settings.rate * rate_share(iteration / settings.iterations)
+                group["lr"] = rate * rate_share(iteration / settings.iterations)
             loss = self._loss()
             if not torch.isfinite(loss):
-                return
+                return False, best
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
             watch(iteration)
             if iteration in looks:
-                yield self._look(iteration)
+                look = self._look(iteration)
+                gain = _Gain.of(look.scores, best.scores)
+                if gain.mean_db > 0.0:
+                    best = look
+                elif not gain.mean_db >= -gain.error_db:
+                    self._load(best.weights)
+                    optimiser = torch.optim.Adam(self.network.parameters())
+                    rate *= _BACK_OFF
+        return True, best
 
     def _look(self, iteration: int) -> _Look:
         """Scores the weights as they would be written; learning goes on with the unrounded ones."""
         exact = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         weights = _halved(self.network)
-        self.network.load_state_dict({name: value.float() for name, value in weights.items()})
-        score = self.score()
+        self._load(weights)
+        scores = self._scores(self._choosing)
         self.network.load_state_dict(exact)
-        return _Look(iteration, score, weights)
+        return _Look(iteration, scores, weights)
+
+    def verdict(self, weights: dict[str, Tensor]) -> Tensor:
+        """PSNR of each of the pairs that chose nothing, dB; these weights stay in the network."""
+        self._load(weights)
+        return self._scores(self._judging)
+
+    def _load(self, weights: dict[str, Tensor]) -> None:
+        self.network.load_state_dict({name: value.float() for name, value in weights.items()})
 
     def _loss(self) -> Tensor:
         """Eq. 10 over a mini-batch that is partly labelled and partly not."""
@@ -210,16 +249,16 @@ class _Work:
         return hybrid_loss(supervised, self.consistency.loss(self.run, triples), settings.alpha)
 
     @torch.no_grad()
-    def score(self) -> float:
-        """Mean PSNR of the restored middle frames of the held-out pairs, dB."""
+    def _scores(self, pairs: Tensor) -> Tensor:
+        """PSNR of the restored middle frame of each of uint8 [N, C, patch, patch], dB: [N] on the CPU."""
         channels, middle = self.network.input_channels, 3 * (self.network.outputs // 2)
         values = []
-        for start in range(0, len(self._judge), _BATCH):
-            pairs = self._judge[start : start + _BATCH].to(self.device).float() / 255.0
-            restored = self.run(pairs[:, :channels])[:, middle : middle + 3].clamp(0.0, 1.0)
-            truth = pairs[:, channels + middle : channels + middle + 3]
+        for start in range(0, len(pairs), _BATCH):
+            batch = pairs[start : start + _BATCH].to(self.device).float() / 255.0
+            restored = self.run(batch[:, :channels])[:, middle : middle + 3].clamp(0.0, 1.0)
+            truth = batch[:, channels + middle : channels + middle + 3]
             values.append(-10.0 * torch.log10((restored - truth).square().mean((1, 2, 3)) + 1e-9))
-        return float(torch.cat(values).mean())
+        return torch.cat(values).cpu()
 
 
 def rate_share(progress: float) -> float:

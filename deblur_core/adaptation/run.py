@@ -80,6 +80,7 @@ def report(request: AdaptationRequest, base_sha256: str, gathered: Gathered, don
             "count": settings.held_out_patches,
             "psnr_before_db": _rounded(done.before_db),
             "psnr_after_db": _rounded(done.after_db),
+            "gain_standard_error_db": _rounded(done.error_db),
         },
         "blurred_patches": {
             "looked_at": done.looked_at,

@@ -34,7 +34,8 @@ class AdaptationSettings:
     unlabelled_patches: int = 64
     """how many blurred places of the videos are looked at"""
     held_out_patches: int = 24
-    """how many labelled pairs, of frames that are not learnt from, decide whether the result is kept"""
+    """how many labelled pairs, of frames that are not learnt from, decide whether the result is kept; as many more
+    choose among the weights that it passes through"""
     seed: int = 1
 
     def __post_init__(self) -> None:

@@ -14,9 +14,11 @@ from deblur_core.reblur.formation import BlurFormation, Flow
 from tests.deblur_core.adaptation.footage import TinyNetwork, panned, partly_blurred
 
 
-def drawn(network: RestorationNetwork, frames: int = 3, **options: bool) -> tuple[Triples, Run]:
+def drawn(
+    network: RestorationNetwork, frames: int = 3, steps_pixels: int = 6, across: bool = False
+) -> tuple[Triples, Run]:
     """Two places of a pan, and a network that restores them perfectly: it looks the truth up."""
-    made = panned(**options)
+    made = panned(steps_pixels, across=across)
     triples, truth = (
         draw_triples([each], 2, network, 128, frames, 0.5, np.random.default_rng(0))
         for each in (made.footage, made.truth)
@@ -59,7 +61,7 @@ def test_blur_by_the_motion_is_explained_and_its_exposure_found() -> None:
 
 def test_only_what_is_not_yet_restored_teaches() -> None:
     network = TinyNetwork()
-    triples, perfect = drawn(network)
+    triples, perfect = drawn(network, steps_pixels=10)
     assert consistency(network).judge(lambda x: x, triples)[2].tolist() == [True, True]
     assert consistency(network).judge(perfect, triples)[2].tolist() == [False, False]
 
