@@ -5,7 +5,8 @@ Everything that can be wrong with a request is said before anything is read or l
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,6 +21,7 @@ from deblur_core.errors import StorageError, UsageError
 from deblur_core.models.precision import pick_device
 from deblur_core.models.registry import find_restorer, load_restorer, load_selector
 from deblur_core.storage import ObjectStore, open_store, parse_location
+from deblur_core.storage.keys import TEMPORARY_PREFIX
 
 SUFFIX = ".safetensors"
 _META = "_restore/"  # what a run leaves beside its videos
@@ -64,8 +66,9 @@ def adapt_restorer(request: AdaptationRequest, watch: Watch | None = None) -> di
     if done.accepted:
         data = save(done.weights, {"restorer": entry.name, "adapted_from_sha256": restorer.weights_sha256})
         facts |= {"out": f"{folder.url.rstrip('/')}/{name}", "weights_sha256": hashlib.sha256(data).hexdigest()}
-        folder.put(name, data)
-        folder.put(str(PurePosixPath(name).with_suffix(".json")), json.dumps(facts, indent=1).encode())
+        with _nothing_else_left_in(folder.url):
+            folder.put(name, data)
+            folder.put(str(PurePosixPath(name).with_suffix(".json")), json.dumps(facts, indent=1).encode())
     return facts
 
 
@@ -106,6 +109,19 @@ def _rounded(value: float) -> float | None:
     return round(value, 3) if np.isfinite(value) else None
 
 
+@contextmanager
+def _nothing_else_left_in(url: str) -> Iterator[None]:
+    """A folder store writes by way of `_restore/tmp`; in a folder that is no archive's it is not wanted afterwards."""
+    place = parse_location(url)
+    temporary = Path(place.path) / TEMPORARY_PREFIX
+    ours = place.scheme == "file" and not temporary.exists()
+    yield
+    if ours:
+        with suppress(OSError):
+            temporary.rmdir()
+            temporary.parent.rmdir()
+
+
 def _destination(out: str) -> tuple[ObjectStore, str]:
     """Where the weights are to go, after a trial that something can be written there."""
     if PurePosixPath(out).suffix != SUFFIX:
@@ -141,6 +157,6 @@ def _videos(request: AdaptationRequest) -> tuple[ObjectStore, Sequence[str]]:
 
 def _why_nothing(request: AdaptationRequest, gathered: Gathered) -> str:
     if gathered.skipped:
-        video, error = gathered.skipped[0]
-        return f"--videos {request.videos}: none of {len(gathered.skipped)} videos can be read; {video}: {error}"
+        _, error = gathered.skipped[0]
+        return f"--videos {request.videos}: none of {len(gathered.skipped)} videos can be read; {error}"
     return f"--videos {request.videos}: no video has six frames of one shot; name longer ones"

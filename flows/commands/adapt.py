@@ -64,7 +64,7 @@ def adaptation_request(
 def lines(report: dict[str, Any]) -> Iterator[str]:
     """The report in words."""
     for each in report["skipped"]:
-        yield f"left out: {each['video']}: {each['error']}"
+        yield f"left out: {each['error']}"
     pairs, patches = report["held_out_pairs"], report["blurred_patches"]
     videos = len(report["videos"])
     yield (
@@ -72,8 +72,12 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         f"{report['seconds']:.0f} s; motion explains the blur of {patches['explained_by_motion']} of "
         f"{patches['looked_at']} places, {patches['learnt_from']} of them could teach"
     )
-    after = "not finite" if pairs["psnr_after_db"] is None else f"{pairs['psnr_after_db']:.2f} dB"
-    yield f"{pairs['count']} held-out pairs: {pairs['psnr_before_db']:.2f} dB → {after}"
+    if pairs["psnr_after_db"] is not None and pairs["psnr_before_db"] is not None:
+        gain = pairs["psnr_after_db"] - pairs["psnr_before_db"]
+        yield (
+            f"{pairs['count']} held-out pairs: {pairs['psnr_before_db']:.2f} → {pairs['psnr_after_db']:.2f} dB, "
+            f"{gain:+.3f} ± {pairs['gain_standard_error_db'] or 0.0:.3f}"
+        )
     if report["accepted"]:
         yield f"adapted weights: {report['out']}; use them with --restorer {report['restorer']} --weights …"
     else:

@@ -34,6 +34,8 @@ def test_a_better_result_is_written_with_a_report_beside_it_and_can_be_used(plac
     assert report["held_out_pairs"]["psnr_after_db"] > report["held_out_pairs"]["psnr_before_db"]
     assert report["videos"] == ["clip.mp4"]
     assert json.loads((place.folder / "adapted.json").read_text()) == report
+    left = {"adapted.json", "adapted.safetensors", "tiny.safetensors", "videos"}
+    assert {each.name for each in place.folder.iterdir()} == left
     with safe_open(str(out), "pt") as file:
         assert file.metadata() == {"restorer": "tiny", "adapted_from_sha256": report["adapted_from_sha256"]}
     assert load_restorer("tiny", "cpu", out).weights_sha256 == report["weights_sha256"]
@@ -45,7 +47,7 @@ def test_a_refused_result_writes_nothing(place: Place) -> None:
     assert not report["accepted"]
     assert report["out"] is None
     assert "the original stays" in report["reason"]
-    assert sorted(each for each in place.folder.iterdir() if not each.name.startswith(".")) == before
+    assert sorted(place.folder.iterdir()) == before
 
 
 def test_one_video_may_be_named_and_what_lies_in_a_destination_is_no_video_of_it(place: Place) -> None:
