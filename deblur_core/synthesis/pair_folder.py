@@ -81,6 +81,8 @@ def write_clip(pairs: Iterable[Pair], folder: Path, about: ClipRecord, fingerpri
             folder.rename(old)
         making.rename(folder)
     except BaseException:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
         shutil.rmtree(making, ignore_errors=True)
         raise
     shutil.rmtree(old, ignore_errors=True)
