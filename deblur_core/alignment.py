@@ -1,20 +1,15 @@
 """Brings a sharp neighbour onto a blurred frame by optical flow, and says where that can be trusted.
 
-Blur and sharpness disturb flow, so it is computed on low-passed luma at half size, where both look alike (DIS,
-Kroeger et al. 2016). Knows no network and no video.
+Blur and sharpness disturb flow, so it is computed on low-passed luma at half size, where both look alike.
+Knows no network and no video.
 """
-
-from functools import lru_cache
 
 import cv2
 import numpy as np
 
+from deblur_core.optical_flow import smooth_flow
+
 _LOWPASS_SIGMA = 1.25  # at half size: 2.5 px of the full frame, about the blur that a restorer meets
-
-
-@lru_cache(maxsize=1)
-def _flow_engine() -> "cv2.DISOpticalFlow":
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
 
 def flow_luma(frame: np.ndarray) -> np.ndarray:
@@ -37,7 +32,7 @@ def align(reference: np.ndarray, target: np.ndarray, target_luma: np.ndarray) ->
     height, width = reference.shape[:2]
     if min(height, width) < 32:
         return reference, np.ones((height, width), np.float32)
-    half = _flow_engine().calc(target_luma, flow_luma(reference), None)
+    half = smooth_flow(target_luma, flow_luma(reference))
     scale_x, scale_y = width / half.shape[1], height / half.shape[0]
     flow = cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)

@@ -4,21 +4,15 @@ Computed on low-passed luma at half size, as the alignment of references is: wha
 one of the frames does not disturb it there. Knows no network.
 """
 
-from functools import lru_cache
-
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from deblur_core.alignment import flow_luma
+from deblur_core.optical_flow import dense_flow
 
 LEAST_SIDE = 32
-
-
-@lru_cache(maxsize=1)
-def _engine() -> "cv2.DISOpticalFlow":
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
 
 def dis_flow(first: Tensor, second: Tensor) -> Tensor:
@@ -31,7 +25,7 @@ def dis_flow(first: Tensor, second: Tensor) -> Tensor:
         raise ValueError(f"dis_flow: wants two frames of one size, 32 pixels or more: {list(first.shape)}")
     flows = []
     for one, other in zip(_lumas(first), _lumas(second), strict=True):
-        half = _engine().calc(one, other, None)
+        half = dense_flow(one, other)
         flow = cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR)
         flows.append(flow * np.array([width / half.shape[1], height / half.shape[0]], np.float32))
     return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous().to(first.device)

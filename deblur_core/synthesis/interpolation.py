@@ -7,12 +7,12 @@ both thin and much faster than its own width: that crossfades.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 import cv2
 import numpy as np
 
+from deblur_core.optical_flow import dense_flow
 from deblur_core.synthesis import exposure
 
 _GRID_SIDE = 270
@@ -34,11 +34,6 @@ class Motion:
     scale: int
 
 
-@lru_cache(maxsize=1)
-def _engine() -> "cv2.DISOpticalFlow":
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-
-
 def motion_between(first: np.ndarray, second: np.ndarray) -> Motion:
     """Flow between two luma planes uint8 [H, W]; what is smaller than 16 pixels does not move."""
     height, width = first.shape
@@ -50,7 +45,7 @@ def motion_between(first: np.ndarray, second: np.ndarray) -> Motion:
     small = [cv2.resize(luma, size, interpolation=cv2.INTER_AREA) if shrink > 1 else luma for luma in (first, second)]
     # The engine itself works at half the size that it is given; every other vector holds all that it knows.
     forward, backward = (
-        np.ascontiguousarray(_engine().calc(*pair, None)[::2, ::2]) * np.float32(shrink)
+        np.ascontiguousarray(dense_flow(*pair)[::2, ::2]) * np.float32(shrink)
         for pair in ((small[0], small[1]), (small[1], small[0]))
     )
     return Motion(forward, backward, 2 * shrink)

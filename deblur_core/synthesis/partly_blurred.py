@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from deblur_core.optical_flow import rough_flow
 from deblur_core.synthesis import exposure, motion
 from deblur_core.synthesis.defocus import DEFOCUS, defocus
 from deblur_core.synthesis.interpolation import mean_over_time
@@ -270,9 +271,7 @@ def _reach(scene: _Moment, least: float, most: float) -> tuple[int, float] | Non
         cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         for frame in pair
     ]
-    engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow = engine.calc(small[0], small[1], np.zeros((*small[0].shape, 2), np.float32))
-    across = float(np.median(np.linalg.norm(flow, axis=2))) / scale
+    across = float(np.median(np.linalg.norm(rough_flow(*small), axis=2))) / scale
     for reach in (1, 2, 3):
         blur = across * reach
         if number < reach or number + reach >= len(scene.frames) or blur > 1.5 * most:

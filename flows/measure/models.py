@@ -20,6 +20,7 @@ from deblur_core.metrics import psnr, ssim
 from deblur_core.models.network_restorer import NetworkRestorer
 from deblur_core.models.registry import RESTORERS, load_restorer
 from deblur_core.models.restorer import FrameWindow, choose_context
+from deblur_core.optical_flow import dense_flow
 from deblur_core.synthesis.partly_blurred import PartlyBlurred, PartlyBlurredSettings, blur_clip
 from deblur_core.training.clips import HELD_OUT, load_corpus
 
@@ -90,9 +91,9 @@ def _measure(
         restored: dict[int, np.ndarray] = {}
         for number in np.flatnonzero(clip.labels):
             target = int(number)
-            frame = _restore(restorer, clip, target, clip.labels)
+            frame = restore_blurred(restorer, clip, target, clip.labels)
             sees_sharp = restorer.needs.sharp_references > 0
-            alone = _restore(restorer, clip, target, np.ones_like(clip.labels)) if sees_sharp else frame
+            alone = restore_blurred(restorer, clip, target, np.ones_like(clip.labels)) if sees_sharp else frame
             truth, blurred = clip.truth[target], clip.frames[target]
             rows.append(
                 (
@@ -116,7 +117,7 @@ def _measure(
     )  # fmt: skip
 
 
-def _restore(restorer: NetworkRestorer, clip: PartlyBlurred, target: int, labels: np.ndarray) -> np.ndarray:
+def restore_blurred(restorer: NetworkRestorer, clip: PartlyBlurred, target: int, labels: np.ndarray) -> np.ndarray:
     plan = choose_context(target, labels, restorer.needs)
     neighbours = {offset: clip.frames[number] for offset, number in plan.neighbours.items()}
     return restorer.restore_frame(
@@ -126,12 +127,11 @@ def _restore(restorer: NetworkRestorer, clip: PartlyBlurred, target: int, labels
 
 def _warping_errors(clip: PartlyBlurred, restored: dict[int, np.ndarray]) -> Iterator[float]:
     """RMS difference of neighbouring restored frames after the motion between their truths, grey levels."""
-    engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     for number in sorted(restored):
         if number + 1 not in restored:
             continue
         grays = [cv2.cvtColor(clip.truth[n], cv2.COLOR_RGB2GRAY) for n in (number, number + 1)]
-        flow = engine.calc(grays[0], grays[1], np.zeros((*grays[0].shape, 2), np.float32))
+        flow = dense_flow(grays[0], grays[1])
         rows, columns = np.mgrid[0 : flow.shape[0], 0 : flow.shape[1]].astype(np.float32)
         place = (columns + flow[..., 0], rows + flow[..., 1])
 
