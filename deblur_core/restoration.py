@@ -4,27 +4,33 @@ Frames stream through a short window, so memory does not grow with the stretch. 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from av.video.frame import VideoFrame
 
 from deblur_core.models.restorer import ContextNeeds, FrameWindow, Restorer, choose_context
+from deblur_core.moment_order import MomentEdges, edge_picture
 from deblur_core.shots import is_cut, thumbnail
 from deblur_core.verdict import Verdict, VerdictLimits, judge
 from deblur_core.video.colour import from_rgb, luma, to_rgb
 
 _WINDOW_BYTES = 320 << 20
 
+Moments = Callable[[FrameWindow], np.ndarray]
+"""The moments of the window's target: RGB [M, H, W, 3] of its dtype, M odd, in order of time or its reverse"""
+
 
 @dataclass(frozen=True)
 class RestoredFrame:
-    """What became of a blurred frame. `frame` is None where the original is the better one (verdict not accepted)."""
+    """What became of a blurred frame. frames: what it is replaced by, one or its moments; empty where the original is
+    the better one (verdict not accepted). edges: of more than one moment, to tell which way round they run."""
 
     number: int
-    frame: VideoFrame | None
+    frames: tuple[VideoFrame, ...]
     verdict: Verdict
+    edges: MomentEdges | None = None
 
 
 def reach_for(needs: ContextNeeds, width: int, height: int, bit_depth: int) -> ContextNeeds:
@@ -34,6 +40,11 @@ def reach_for(needs: ContextNeeds, width: int, height: int, bit_depth: int) -> C
     return ContextNeeds(
         needs.frames_before, needs.frames_after, needs.sharp_references, min(needs.reach_frames, int(most))
     )
+
+
+def needs_of_moments(needs: ContextNeeds) -> ContextNeeds:
+    """The same needs, with the next frame on both sides: it shows which way round the moments run."""
+    return replace(needs, frames_before=max(needs.frames_before, 1), frames_after=max(needs.frames_after, 1))
 
 
 def full_scale_luma(frame: VideoFrame) -> np.ndarray:
@@ -51,20 +62,24 @@ def restore_stream(
     restorer: Restorer,
     needs: ContextNeeds,
     limits: VerdictLimits,
+    moments: Moments | None = None,
 ) -> Iterator[RestoredFrame]:
     """Restores `targets` (rising frame numbers) of a stretch of consecutive decoded frames.
 
     frames: (number, frame) in presentation order, from the first target's margin to the last one's; blurred: bool
     [N], labels of the frames `first_labelled` …. A target waits until all that it may look at has been decoded.
+    moments: what to use instead of `restorer.restore_frame` for slow motion; needs are then `needs_of_moments`, and the
+    verdict on the middle moment is the verdict on all.
     """
     window = _Window(needs)
+    restore = moments or (lambda shown: restorer.restore_frame(shown)[None])
     waiting = list(targets)
     for number, frame in frames:
         window.add(number, frame)
         while waiting and waiting[0] + needs.margin_frames <= number:
-            yield window.restore(waiting.pop(0), blurred, first_labelled, restorer, limits)
+            yield window.restore(waiting.pop(0), blurred, first_labelled, restore, limits)
     for target in waiting:
-        yield window.restore(target, blurred, first_labelled, restorer, limits)
+        yield window.restore(target, blurred, first_labelled, restore, limits)
 
 
 class _Window:
@@ -88,14 +103,14 @@ class _Window:
             self._rgb.pop(oldest, None)
 
     def restore(
-        self, target: int, blurred: np.ndarray, first_labelled: int, restorer: Restorer, limits: VerdictLimits
+        self, target: int, blurred: np.ndarray, first_labelled: int, restore: Moments, limits: VerdictLimits
     ) -> RestoredFrame:
         held = list(self._frames)
         start = max([cut for cut in self._cuts if cut <= target], default=held[0])
         stop = min([cut for cut in self._cuts if cut > target], default=held[-1] + 1)
         shot = (max(start, held[0]), min(stop, held[-1] + 1))
         plan = choose_context(target, blurred, self._needs, first_labelled, shot)
-        restored = restorer.restore_frame(
+        restored = restore(
             FrameWindow(
                 self._as_rgb(target),
                 {offset: self._as_rgb(number) for offset, number in plan.neighbours.items()},
@@ -103,9 +118,19 @@ class _Window:
             )
         )
         original = self._frames[target]
-        frame = from_rgb(restored, like=original)
-        verdict = judge(full_scale_luma(frame), full_scale_luma(original), limits)
-        return RestoredFrame(target, frame if verdict.accepted else None, verdict)
+        frames = tuple(from_rgb(picture, like=original) for picture in restored)
+        verdict = judge(full_scale_luma(frames[len(frames) // 2]), full_scale_luma(original), limits)
+        if not verdict.accepted:
+            return RestoredFrame(target, (), verdict)
+        return RestoredFrame(target, frames, verdict, self._edges(target, frames, shot) if len(frames) > 1 else None)
+
+    def _edges(self, target: int, frames: tuple[VideoFrame, ...], shot: tuple[int, int]) -> MomentEdges:
+        first, last = (edge_picture(full_scale_luma(frames[end])) for end in (0, -1))
+        before, after = (
+            edge_picture(full_scale_luma(self._frames[number])) if shot[0] <= number < shot[1] else None
+            for number in (target - 1, target + 1)
+        )
+        return MomentEdges(first, last, before, after)
 
     def _as_rgb(self, number: int) -> np.ndarray:
         if number not in self._rgb:

@@ -17,6 +17,9 @@ from deblur_core.errors import RestoreArchiveError, UsageError
 from flows.quiet import prepare_environment
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+_GOES_ON = "run the same command again to continue"
+_GOES_ON_IF_TOLD = "run the same command again with --resume to continue"
+_STARTS_OVER = "run the same command again, it starts from the beginning"
 
 app = typer.Typer(
     name="restore-archive",
@@ -36,6 +39,9 @@ def run(
     selector: Annotated[str | None, typer.Option(help="see restore-archive models")] = None,
     threshold: Annotated[float | None, typer.Option(help="0 to 1; a frame this likely blurred is restored")] = None,
     stride: Annotated[int | None, typer.Option(help="measure the middle frame of every N (fast mode: 15)")] = None,
+    slow_motion: Annotated[
+        int | None, typer.Option(help="7: each restored frame becomes the seven moments of its exposure; 1 is off")
+    ] = None,
     codec: Annotated[str | None, typer.Option(help="auto, h264, hevc, av1, vp9 or ffv1")] = None,
     crf: Annotated[float | None, typer.Option(help="quality of restored frames, lower is better")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
@@ -52,7 +58,7 @@ def run(
     }
     from flows.commands.run import run as command
 
-    _exit(lambda: command(arguments, force=force, dry_run=dry_run, as_json=as_json), as_json)
+    _exit(lambda: command(arguments, force=force, dry_run=dry_run, as_json=as_json), as_json, _GOES_ON)
 
 
 @app.command()
@@ -110,7 +116,7 @@ def synthesize(
     from flows.commands.synthesize import synthesize as command
 
     options = {name: value for name, value in given.items() if value is not None}
-    _exit(lambda: command(sharp_dir, out, SynthesisOptions(**options), force))
+    _exit(lambda: command(sharp_dir, out, SynthesisOptions(**options), force), after_interrupt=_GOES_ON)
 
 
 @app.command()
@@ -165,7 +171,7 @@ def train(
             threads=threads, samples=samples, start_from=start_from, as_json=as_json,
         )  # fmt: skip
 
-    _exit(go, as_json)
+    _exit(go, as_json, _GOES_ON_IF_TOLD)
 
 
 @app.command()
@@ -201,15 +207,18 @@ def doctor() -> None:
     _exit(command)
 
 
-def _exit(command: Callable[[], int], as_json: bool = False) -> NoReturn:
-    """Runs a command and ends the process with its exit code; nobody ever sees a traceback for a wrong request."""
+def _exit(command: Callable[[], int], as_json: bool = False, after_interrupt: str = _STARTS_OVER) -> NoReturn:
+    """Runs a command and ends the process with its exit code; nobody ever sees a traceback for a wrong request.
+
+    after_interrupt: what to do then, for a person to read.
+    """
     prepare_environment(embedded_server=False)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = command()
     except KeyboardInterrupt:
         _hush()
-        _say("interrupted: run the same command again to continue", as_json)
+        _say(f"interrupted: {after_interrupt}", as_json)
         code = EXIT_INTERRUPTED
     except UsageError as error:
         _hush()

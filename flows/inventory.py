@@ -52,9 +52,11 @@ def take_inventory(settings: Settings, run_id: str, force: bool = False, writes:
     """Lists the source and decides what is to be done.
 
     Raises UsageError: source missing, empty or without videos; destination not writable (asked only if `writes`), or
-    inside the source; credentials or bucket wrong; weights that are not the released ones.
+    inside the source; credentials or bucket wrong; weights that are not the released ones; slow motion that the
+    restorer does not give.
     """
-    check_weights(settings.restorer, settings.selector, settings.weights)
+    options = settings.restore_options()
+    check_weights(options.restorer, options.selector, settings.weights)
     places = _places(settings)
     work = settings.work or f"{places.destination.url.rstrip('/')}/{META}/work"
     _check_apart(places, parse_location(work))
@@ -73,7 +75,7 @@ def take_inventory(settings: Settings, run_id: str, force: bool = False, writes:
         source_url=source.url,
         destination_url=destination.url,
         work_url=parse_location(work).url,
-        options=settings.restore_options(),
+        options=options,
         device=settings.device,
         salt=run_id if force else "",
         rename=places.rename,

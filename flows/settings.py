@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     selector: str = Field("default", description="which selector")
     threshold: float = Field(0.5, ge=0.0, le=1.0, description="blur probability from which a frame counts as blurred")
     stride: int = Field(1, ge=1, le=1000, description="measure the middle frame of every N and give its label to all")
+    slow_motion: int = Field(1, ge=1, le=99, description="moments that a restored frame becomes: 7, or 1 for one frame")
     codec: Literal["auto", "h264", "hevc", "av1", "vp9", "ffv1"] = Field("auto", description="codec of rebuilt videos")
     crf: float | None = Field(None, ge=0, le=63, description="quality of restored frames, lower is better")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks run")
@@ -80,9 +81,12 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     def restore_options(self) -> RestoreOptions:
-        """What of it decides the result."""
+        """What of it decides the result.
+
+        Raises SettingsError for slow motion that the restorer cannot give, WeightsError for unreadable weights.
+        """
         return RestoreOptions(
-            restorer=self.restorer,
+            restorer=self._chosen_restorer(),
             weights=str(Path(self.weights).absolute()) if self.weights else None,
             weights_sha256=own_weights_hash(Path(self.weights)) if self.weights else None,
             selector=self.selector,
@@ -91,7 +95,16 @@ class Settings(BaseSettings):
             codec=self.codec,
             crf=self.crf,
             segment_frames=self.segment_frames,
+            slow_motion=self.slow_motion,
         )
+
+    def _chosen_restorer(self) -> str:
+        """The one that was named; if none was, the one that gives what slow motion asks for."""
+        if self.slow_motion == 1:
+            return self.restorer
+        from deblur_core.moments import restorer_giving  # loads torch
+
+        return restorer_giving(self.slow_motion, self.restorer if "restorer" in self.model_fields_set else None)
 
 
 def resolve_settings(**arguments: Any) -> Settings:

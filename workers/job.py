@@ -26,7 +26,8 @@ META = "_restore"
 class RestoreOptions:
     """The settings that decide what comes out; the same names as the settings of the command line.
 
-    weights: the restorer's, if not the released ones: a file that every machine sees, with this hash.
+    weights: the restorer's, if not the released ones: a file that every machine sees, with this hash. slow_motion: how
+    many moments each restored frame becomes, as many as the restorer gives; 1 is off.
     """
 
     restorer: str = "default"
@@ -38,6 +39,7 @@ class RestoreOptions:
     codec: str = "auto"
     crf: float | None = None
     segment_frames: int = 300
+    slow_motion: int = 1
     limits: VerdictLimits = field(default_factory=VerdictLimits)
 
 
@@ -104,7 +106,11 @@ class Job:
         """Of all that restored frames depend on."""
         options = self.options
         weights = options.weights_sha256 or released_hash(find_restorer(options.restorer).weights)
-        return self._hash(self.labels_hash, options.threshold, options.restorer, weights, asdict(options.limits))
+        # Left out while it is off: what was restored before there was slow motion counts.
+        slow_motion = [options.slow_motion] if options.slow_motion > 1 else []
+        return self._hash(
+            self.labels_hash, options.threshold, options.restorer, weights, asdict(options.limits), *slow_motion
+        )
 
     @property
     def fingerprint(self) -> str:

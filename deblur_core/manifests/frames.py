@@ -48,12 +48,16 @@ class SegmentLabels:
 
 @dataclass(frozen=True)
 class FrameOutcome:
-    """What became of one blurred frame; sharpness as `deblur_core.verdict.sharpness` measures it."""
+    """What became of one blurred frame; sharpness as `deblur_core.verdict.sharpness` measures it.
+
+    backwards: its moments (slow motion) are stored last first.
+    """
 
     frame: int
     action: str
     sharpness_before: float
     sharpness_after: float
+    backwards: bool = False
 
 
 def to_bytes(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
@@ -113,6 +117,7 @@ def outcomes_table(outcomes: Sequence[FrameOutcome]) -> pa.Table:
             "action": pa.array([o.action for o in outcomes], pa.string()),
             "sharpness_before": pa.array([o.sharpness_before for o in outcomes], pa.float32()),
             "sharpness_after": pa.array([o.sharpness_after for o in outcomes], pa.float32()),
+            "backwards": pa.array([o.backwards for o in outcomes], pa.bool_()),
         }
     )
 

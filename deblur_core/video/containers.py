@@ -6,6 +6,7 @@ It knows file suffixes and FFmpeg's muxers, nothing about any particular video.
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -26,6 +27,8 @@ _MUXERS = {
 }
 # FFmpeg's muxer for transport streams refuses nothing and writes what no player reads.
 _TRANSPORT_STREAM_VIDEO = frozenset({"libx264", "libx265"})
+# Matroska's as FFmpeg writes it.
+_TICKS = {"mpegts": Fraction(1, 90000), "matroska": Fraction(1, 1000), "webm": Fraction(1, 1000)}
 _MP4_FAMILY = {"mp4", "mov", "3gp", "3g2"}
 
 
@@ -43,6 +46,11 @@ def muxer_for(name: str) -> str:
 def is_mp4_family(muxer: str) -> bool:
     """Containers of ISO boxes: any time base, edit lists, sample entries with a four-character tag."""
     return muxer in _MP4_FAMILY
+
+
+def tick_of(muxer: str) -> Fraction | None:
+    """Seconds of the tick in which the container counts time; None where each stream may have its own."""
+    return _TICKS.get(muxer)
 
 
 def holds(muxer: str, encoder: str) -> bool:

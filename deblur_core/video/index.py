@@ -20,6 +20,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError
+from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.index_by_decoding import frames_by_decoding, leading_frames
 from deblur_core.video.probe import VideoInfo
 from deblur_core.video.shown_packets import shows_a_frame
@@ -31,42 +32,21 @@ _CONTAINERS_WITH_TRUE_DURATION = {"matroska,webm", "avi"}
 _TRUNCATION_SECONDS = 0.5
 
 
-@dataclass(frozen=True, eq=False)
-class VideoIndex:
-    """The frames of one video in presentation order. Arrays have one entry a frame and are not to be written."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class VideoIndex(FrameTimes):
+    """When each frame is shown, and where decoding can start."""
 
-    pts: np.ndarray
-    """int64 [N], strictly rising, in `time_base` units"""
     is_keyframe: np.ndarray
     """bool [N]"""
-    time_base: Fraction
     boundaries: tuple[int, ...]
     """frame numbers at which a closed GOP starts, rising, the first is 0: decoding can start there and needs nothing
     from before, and nothing after needs to be shown before it"""
     boundary_dts: tuple[int | None, ...]
     """decoding time stamp of the packet at each boundary; None where the container stores none"""
-    last_duration: int
-    """how long the last frame is shown, in `time_base` units"""
     size_bytes: int
     """of the packets of the video stream"""
     made_by_decoding: bool = False
     """the container gave no presentation times: frames are matched by their order, not by their pts"""
-
-    @property
-    def frame_count(self) -> int:
-        return len(self.pts)
-
-    @property
-    def duration_seconds(self) -> float:
-        """From the first frame to the end of the last."""
-        return float((int(self.pts[-1]) + self.last_duration - int(self.pts[0])) * self.time_base)
-
-    def time_seconds(self, frame: int) -> float:
-        return float(int(self.pts[frame]) * self.time_base)
-
-    def durations(self) -> np.ndarray:
-        """int64 [N]: how long each frame is shown, in `time_base` units."""
-        return np.append(np.diff(self.pts), self.last_duration)
 
 
 @dataclass(frozen=True)

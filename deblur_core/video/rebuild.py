@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -25,9 +25,11 @@ from av.video.stream import VideoStream
 from deblur_core.errors import DeclinedVideoError, VerificationError
 from deblur_core.video.containers import is_mp4_family, muxer_for, output_name
 from deblur_core.video.encode import ORDINAL_TICK
+from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.index import VideoIndex
 from deblur_core.video.picture_metadata import PictureMetadata, read_picture_metadata, with_metadata
 from deblur_core.video.probe import VideoInfo
+from deblur_core.video.slow_motion import SlowedFrames
 from deblur_core.video.source import Source, main_video_stream, open_input
 from deblur_core.video.streams import (
     add_copy,
@@ -76,31 +78,38 @@ def rebuild(
     parts: Sequence[Part],
     out_path: str | os.PathLike[str],
     name: str,
+    slow: SlowedFrames | None = None,
 ) -> RebuildReport:
     """Writes `out_path`, a file of the kind that `name` (the result's name) says, from all parts of the video in order
     and every other stream of `source`.
+
+    index: of the source. slow: the frames of the result, where they are not those of the source.
 
     Raises DeclinedVideoError if the container cannot hold a stream, DamagedVideoError if the source cannot be read to
     its end, VerificationError if the parts are not those of this video.
     """
     muxer = muxer_for(name)
     metadata = read_picture_metadata(source, index, source_name) if info.dynamic_metadata else {}
+    times, rate = (index, info.average_rate) if slow is None else (slow.times, slow.average_rate)
+    if slow is not None:
+        metadata = slow.of_each(metadata)
     with open_input(source, source_name) as original:
         main = main_video_stream(original, source_name)
-        options = _muxer_options(original, index, muxer, name)
+        options = _muxer_options(original, times, muxer, name)
         with av.open(
             os.fspath(out_path), "w", format=muxer, options=options, metadata_errors="surrogateescape"
         ) as target:
             copy_container_metadata(original, target)
-            video, copies = _add_streams(original, main, target, info, index, parts[0], source_name)
-            pictures = _video_packets(parts, index, metadata, source_name)
+            described = replace(info, average_rate=rate)
+            video, copies = _add_streams(original, main, target, described, times, parts[0], source_name)
+            pictures = _video_packets(parts, times, metadata, source_name)
             counts = _mux(original, target, video, copies, pictures, source_name)
             streams = tuple(
                 CarriedStream(each.index, each.type, *counts.get(each.index, (0, 0)))
                 for each in original.streams
                 if each.index == main.index or each.index in copies
             )
-    return RebuildReport(muxer, streams, index.frame_count, len(parts), Path(out_path).stat().st_size)
+    return RebuildReport(muxer, streams, times.frame_count, len(parts), Path(out_path).stat().st_size)
 
 
 def _add_streams(
@@ -108,7 +117,7 @@ def _add_streams(
     main: VideoStream,
     target: OutputContainer,
     info: VideoInfo,
-    index: VideoIndex,
+    times: FrameTimes,
     first_part: Part,
     source_name: str,
 ) -> tuple[Any, dict[int, Stream]]:
@@ -118,7 +127,7 @@ def _add_streams(
     copies: dict[int, Stream] = {}
     for stream in sorted([main, *kept], key=lambda each: each.index):
         if stream.index == main.index:
-            video = _add_video(target, main, info, index, first_part)
+            video = _add_video(target, main, info, times, first_part)
         else:
             copies[stream.index] = add_copy(target, stream, source_name)
     try:
@@ -132,7 +141,7 @@ def _add_streams(
     return video, copies
 
 
-def _add_video(target: OutputContainer, main: VideoStream, info: VideoInfo, index: VideoIndex, first_part: Part) -> Any:
+def _add_video(target: OutputContainer, main: VideoStream, info: VideoInfo, times: FrameTimes, first_part: Part) -> Any:
     """The result's video stream: parameters of the parts; of the source what lies outside the pictures."""
     with _open_part(first_part) as part:
         encoded = part.streams.video[0]
@@ -153,7 +162,7 @@ def _add_video(target: OutputContainer, main: VideoStream, info: VideoInfo, inde
         context.framerate = info.average_rate
     if info.display_matrix is not None:
         video.set_display_matrix(info.display_matrix)
-    video.time_base = index.time_base
+    video.time_base = times.time_base
     copy_stream_metadata(main, video, encoded_again=True)
     return video
 
@@ -197,11 +206,11 @@ def _seconds(packet: Packet) -> float:
 
 
 def _video_packets(
-    parts: Sequence[Part], index: VideoIndex, metadata: dict[int, PictureMetadata], name: str
+    parts: Sequence[Part], times: FrameTimes, metadata: dict[int, PictureMetadata], name: str
 ) -> Iterator[Packet]:
-    """The packets of all parts with real times: pts of the index; dts the sorted pts, moved back by as many frames as
+    """The packets of all parts with real times: pts of the frames; dts the sorted pts, moved back by as many frames as
     the encoder reorders, the smallest shift that keeps dts rising and at or before pts."""
-    durations = index.durations()
+    durations = times.durations()
     first_frame, depth, extradata = 0, 0, None
     for number, part in enumerate(parts):
         with _open_part(part) as container:
@@ -215,22 +224,22 @@ def _video_packets(
                 if not packet.size:
                     continue
                 frame = first_frame + round(Fraction(packet.pts or 0) * packet.time_base / ORDINAL_TICK)
-                timed = _timed(packet, frame, first_frame + count - depth, index, durations, name)
+                timed = _timed(packet, frame, first_frame + count - depth, times, durations, name)
                 yield with_metadata(timed, metadata[frame]) if frame in metadata else timed
                 count += 1
         first_frame += count
-    if first_frame != index.frame_count:
-        raise VerificationError(f"{name}: its parts hold {first_frame} frames, the video {index.frame_count}")
+    if first_frame != times.frame_count:
+        raise VerificationError(f"{name}: its parts hold {first_frame} frames, the video {times.frame_count}")
 
 
-def _timed(packet: Packet, frame: int, dts_frame: int, index: VideoIndex, durations: np.ndarray, name: str) -> Packet:
-    if frame >= index.frame_count:
-        raise VerificationError(f"{name}: its parts hold more than the {index.frame_count} frames of the video")
-    packet.time_base = index.time_base
-    packet.pts = int(index.pts[frame])
+def _timed(packet: Packet, frame: int, dts_frame: int, times: FrameTimes, durations: np.ndarray, name: str) -> Packet:
+    if frame >= times.frame_count:
+        raise VerificationError(f"{name}: its parts hold more than the {times.frame_count} frames of the video")
+    packet.time_base = times.time_base
+    packet.pts = int(times.pts[frame])
     # Before the first frame the times go on at its own pace.
     packet.dts = (
-        int(index.pts[dts_frame]) if dts_frame >= 0 else int(index.pts[0]) + dts_frame * max(int(durations[0]), 1)
+        int(times.pts[dts_frame]) if dts_frame >= 0 else int(times.pts[0]) + dts_frame * max(int(durations[0]), 1)
     )
     packet.duration = int(durations[frame])
     if packet.dts > packet.pts:
@@ -249,23 +258,23 @@ def _open_part(part: Part) -> Iterator[InputContainer]:
             cast("BinaryIO", opened).close()
 
 
-def _muxer_options(original: InputContainer, index: VideoIndex, muxer: str, name: str) -> dict[str, str]:
+def _muxer_options(original: InputContainer, times: FrameTimes, muxer: str, name: str) -> dict[str, str]:
     if is_mp4_family(muxer):
         flags = "+faststart"
         # Keys of Apple's and Android's cameras fit only the newer kind of metadata.
         if any("." in key for key in original.metadata):
             flags += "+use_metadata_tags"
         # Dolby Vision's configuration is "unofficial" to FFmpeg, which leaves it out otherwise.
-        return {"strict": "unofficial", "movflags": flags, "movie_timescale": str(_movie_timescale(original, index))}
+        return {"strict": "unofficial", "movflags": flags, "movie_timescale": str(_movie_timescale(original, times))}
     if muxer == "mpegts":
         return {"mpegts_copyts": "1", "mpegts_m2ts_mode": "0" if name.lower().endswith(".ts") else "1"}
     # The default would move all streams so that none starts before 0, which changes every time in the file.
     return {"avoid_negative_ts": "disabled"}
 
 
-def _movie_timescale(original: InputContainer, index: VideoIndex) -> int:
+def _movie_timescale(original: InputContainer, times: FrameTimes) -> int:
     """Starts and ends of MP4 tracks are counted in the movie's own ticks; these fit the ticks of every stream."""
-    scale = math.lcm(_MOVIE_TIMESCALE, index.time_base.denominator)
+    scale = math.lcm(_MOVIE_TIMESCALE, times.time_base.denominator)
     for stream in original.streams:
         if stream.time_base is not None:
             wider = math.lcm(scale, stream.time_base.denominator)

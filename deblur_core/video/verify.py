@@ -17,7 +17,7 @@ from av.container import InputContainer
 
 from deblur_core.errors import VerificationError, VideoError
 from deblur_core.video.containers import is_mp4_family, muxer_for
-from deblur_core.video.index import VideoIndex
+from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.pixel_format import plain_name
 from deblur_core.video.probe import VideoInfo, probe
 from deblur_core.video.source import Source, main_video_stream, open_input, time_base
@@ -40,9 +40,10 @@ class _PacketTrace:
 
 
 def verify_rebuilt(
-    source: Source, result_path: str | os.PathLike[str], info: VideoInfo, index: VideoIndex, name: str
+    source: Source, result_path: str | os.PathLike[str], info: VideoInfo, times: FrameTimes, name: str
 ) -> None:
-    """Compares the file `result_path`, to be published as `name`, with its source, described by `info` and `index`.
+    """Compares the file `result_path`, to be published as `name`, with its source, which `info` describes, and with the
+    frames that it must have: those of its source, or for slow motion those of `slowed`.
 
     Times must be equal exactly in MP4, MOV and transport streams, within one tick in Matroska. Raises VerificationError
     naming the first difference.
@@ -53,7 +54,7 @@ def verify_rebuilt(
     except VideoError as error:
         raise VerificationError(f"{name}: the rebuilt file is not readable: {error}") from error
     _compare_description(info, result, muxer, name)
-    _compare_frames(result_path, info, index, muxer, name)
+    _compare_frames(result_path, info, times, muxer, name)
     _compare_other_streams(source, result_path, muxer, name)
 
 
@@ -90,7 +91,7 @@ def _range(info: VideoInfo) -> str:
 
 
 def _compare_frames(
-    result_path: str | os.PathLike[str], info: VideoInfo, index: VideoIndex, muxer: str, name: str
+    result_path: str | os.PathLike[str], info: VideoInfo, times: FrameTimes, muxer: str, name: str
 ) -> None:
     tolerance = Fraction(0) if is_mp4_family(muxer) or muxer in _EXACT_MUXERS else _MATROSKA_TICK
     count = 0
@@ -98,29 +99,29 @@ def _compare_frames(
         stream = main_video_stream(container, name)
         try:
             for frame in container.decode(stream):
-                if count == index.frame_count:
-                    raise VerificationError(f"{name}: has more than the {count} frames of its source")
-                _compare_frame(frame, count, info, index, tolerance, name)
+                if count == times.frame_count:
+                    raise VerificationError(f"{name}: has more than the {count} frames that it must have")
+                _compare_frame(frame, count, info, times, tolerance, name)
                 count += 1
         except av.FFmpegError as error:
             raise VerificationError(
                 f"{name}: frame {count} of the result does not decode ({error.strerror})"
             ) from error
         end = container.duration
-    if count != index.frame_count:
-        raise VerificationError(f"{name}: has {count} frames, its source {index.frame_count}")
-    if end is not None and end / av.time_base < index.duration_seconds - float(_MATROSKA_TICK):
+    if count != times.frame_count:
+        raise VerificationError(f"{name}: has {count} frames and must have {times.frame_count}")
+    if end is not None and end / av.time_base < times.duration_seconds - float(_MATROSKA_TICK):
         raise VerificationError(
-            f"{name}: lasts {end / av.time_base:.3f} s, the video of its source {index.duration_seconds:.3f} s"
+            f"{name}: lasts {end / av.time_base:.3f} s, the video of its source {times.duration_seconds:.3f} s"
         )
 
 
 def _compare_frame(
-    frame: av.VideoFrame, number: int, info: VideoInfo, index: VideoIndex, tolerance: Fraction, name: str
+    frame: av.VideoFrame, number: int, info: VideoInfo, times: FrameTimes, tolerance: Fraction, name: str
 ) -> None:
     if frame.pts is None or frame.time_base is None:
         raise VerificationError(f"{name}: frame {number} of the result has no time")
-    before, after = int(index.pts[number]) * index.time_base, frame.pts * frame.time_base
+    before, after = int(times.pts[number]) * times.time_base, frame.pts * frame.time_base
     if abs(after - before) > tolerance:
         raise VerificationError(
             f"{name}: frame {number} was shown at {float(before):.6f} s and would be at {float(after):.6f} s"

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from deblur_core.errors import RestoreArchiveError
 from deblur_core.manifests.videos import VideoRecord
+from deblur_core.models.registry import find_restorer
 from flows.embedded_server import embedded_server
 from flows.inventory import Inventory, take_inventory
 from flows.quiet import prepare_environment
@@ -21,9 +22,12 @@ from flows.summary import Failure, Summary, lines, summarize
 from workers.job import new_run_id
 
 FRAME_SECONDS_CLASSIFY = 0.012
-FRAME_SECONDS_DEBLUR = 1.2
+FRAME_SECONDS_DEBLUR = 0.5
+GMAC_SECONDS_DEBLUR = 0.18
 FRAME_SECONDS_ENCODE = 0.03
-"""Core seconds a 720p frame (docs/measurements.md); for the estimate of --dry-run only."""
+"""Core seconds a 720p frame (docs/measurements.md), and for each of its restorer's GMAC at 256²; for the estimate of
+--dry-run only."""
+_BLURRED_SHARE = 0.3
 
 
 def run(arguments: dict[str, Any], force: bool, dry_run: bool, as_json: bool) -> int:
@@ -67,8 +71,8 @@ def _run_flow(settings: Settings, inventory: Inventory, force: bool, as_json: bo
 
 
 _FLOW_PARAMETERS = (
-    "source", "destination", "restorer", "weights", "selector", "threshold", "stride", "codec", "crf", "device", "work",
-    "ray_address", "segment_frames",
+    "source", "destination", "restorer", "weights", "selector", "threshold", "stride", "slow_motion", "codec", "crf",
+    "device", "work", "ray_address", "segment_frames",
 )  # fmt: skip
 
 
@@ -90,6 +94,10 @@ def _estimate(inventory: Inventory) -> Iterator[_Estimate]:
     from workers.planned_video import open_video
 
     store = open_store(inventory.job.source_url)
+    options = inventory.job.options
+    encoded = _BLURRED_SHARE * options.slow_motion + 1 - _BLURRED_SHARE
+    deblur_seconds = FRAME_SECONDS_DEBLUR + GMAC_SECONDS_DEBLUR * find_restorer(options.restorer).gmac_256
+    frame_seconds = FRAME_SECONDS_CLASSIFY + encoded * FRAME_SECONDS_ENCODE + _BLURRED_SHARE * deblur_seconds
     for video in inventory.pending:
         try:
             with open_video(store, video) as file:
@@ -99,8 +107,7 @@ def _estimate(inventory: Inventory) -> Iterator[_Estimate]:
             continue
         frames = round((info.duration_seconds or 0.0) * float(info.average_rate or 25))
         size = info.width * info.height / (1280 * 720)
-        cost = frames * size * (FRAME_SECONDS_CLASSIFY + FRAME_SECONDS_ENCODE + 0.3 * FRAME_SECONDS_DEBLUR)
-        yield _Estimate(video.video, video.size_bytes, frames, round(cost, 1))
+        yield _Estimate(video.video, video.size_bytes, frames, round(frames * size * frame_seconds, 1))
 
 
 def _show_plan(inventory: Inventory, as_json: bool) -> None:

@@ -41,7 +41,8 @@ def test_every_setting_can_come_from_the_file(place: Path) -> None:
     (place / "restore.toml").write_text(
         'source = "in"\ndestination = "out"\nwork = "tmp"\nrestorer = "default"\nselector = "default"\n'
         'weights = "own.safetensors"\n'
-        'threshold = 0.1\nstride = 2\ncodec = "hevc"\ncrf = 20\ndevice = "cpu"\nsegment_frames = 50\nshard_videos = 3\n'
+        "threshold = 0.1\nstride = 2\nslow_motion = 1\n"
+        'codec = "hevc"\ncrf = 20\ndevice = "cpu"\nsegment_frames = 50\nshard_videos = 3\n'
         'ray_address = "auto"\nvideo_suffixes = ["MP4", ".mov"]\n'
     )
     settings = resolve_settings()
@@ -113,3 +114,30 @@ def test_a_file_that_is_not_text_is_named_in_one_line(place: Path) -> None:
     (place / "restore.toml").write_bytes(b"threshold = \xff\xfe")
     with pytest.raises(SettingsError, match=r"restore\.toml"):
         resolve_settings()
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, "contiguous"), ({"restorer": "contiguous"}, "contiguous")])
+def test_slow_motion_chooses_its_restorer_unless_one_is_named(given: dict[str, Any], used: str) -> None:
+    options = resolve_settings(slow_motion=7, **given).restore_options()
+    assert (options.slow_motion, options.restorer) == (7, used)
+    assert resolve_settings(slow_motion=1).restore_options().restorer == "default"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"slow_motion": 7, "restorer": "default"}, "the restorer 'default' does not give"),
+        ({"slow_motion": 5}, "no restorer gives"),
+        ({"slow_motion": 5, "restorer": "st-variant-rnn"}, "no restorer gives"),
+    ],
+)
+def test_moments_that_the_restorer_does_not_give_are_refused(given: dict[str, Any], words: str) -> None:
+    """Five frames of five, as st-variant-rnn gives, are not five moments of one."""
+    with pytest.raises(SettingsError, match=f"slow_motion = .: {words} .* contiguous gives 7, and 1 is off"):
+        resolve_settings(**given).restore_options()
+
+
+def test_a_restorer_named_in_the_file_is_named(place: Path) -> None:
+    (place / "restore.toml").write_text('restorer = "default"\n')
+    with pytest.raises(SettingsError, match="the restorer 'default' does not give"):
+        resolve_settings(slow_motion=7).restore_options()

@@ -1,6 +1,6 @@
 """Keys and hashes: what makes an earlier result count again, and what makes it be made anew."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -35,6 +35,17 @@ def test_what_the_selector_sees_changes_everything(option: dict[str, int]) -> No
 @pytest.mark.parametrize("option", [{"threshold": 0.4}, {"limits": VerdictLimits(sharpness_gain=1.1)}])
 def test_threshold_and_limits_leave_the_labels_as_they_are(option: dict[str, Any]) -> None:
     assert changed(with_options(**option)) == (False, True, True)
+
+
+def test_slow_motion_leaves_the_labels_as_they_are() -> None:
+    assert changed(with_options(slow_motion=7)) == (False, True, True)
+
+
+def test_without_slow_motion_what_was_restored_before_there_was_any_counts() -> None:
+    options = JOB.options
+    weights = released_hash(find_restorer(options.restorer).weights)
+    before = JOB._hash(JOB.labels_hash, options.threshold, options.restorer, weights, asdict(options.limits))
+    assert JOB.frames_hash == before
 
 
 @pytest.mark.parametrize("option", [{"codec": "hevc"}, {"crf": 18.0}])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,10 +10,11 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from deblur_core.errors import ObjectNotFoundError
-from deblur_core.manifests.frames import RESTORED, from_bytes, outcomes_from
+from deblur_core.manifests.frames import RESTORED, FrameOutcome, from_bytes, outcomes_from
 from deblur_core.video.decode import decode_frames
 from deblur_core.video.encode import EncodeSettings, choose_encoder, encode_segment
 from deblur_core.video.overlay import read_overlay
+from deblur_core.video.slow_motion import frame_of
 from workers.job import Job, SegmentTask, deblur_spans, suffix_of
 from workers.planned_video import PlannedVideos, Stores, open_video
 from workers.results import Assembled
@@ -37,47 +39,61 @@ class AssembleStage:
         options = self._job.options
         suffix = suffix_of(self._job.output_key(task.video, rebuilt=True))
         choice = choose_encoder(planned.info, suffix, EncodeSettings(codec=options.codec, crf=options.crf))
-        spans = [(span, numbers) for span in deblur_spans(task) if (numbers := self._restored_numbers(span))]
-        restored = [number for _, numbers in spans for number in numbers]
+        spans = [(span, outcomes) for span in deblur_spans(task) if (outcomes := self._restored(span))]
+        restored = [outcome for _, outcomes in spans for outcome in outcomes]
         marks = np.zeros(task.frame_count, bool)
-        marks[[number - task.first_frame for number in restored]] = True
+        marks[[outcome.frame - task.first_frame for outcome in restored]] = True
+        marks = np.repeat(marks, np.where(marks, options.slow_motion, 1))
+        backwards = {outcome.frame for outcome in restored if outcome.backwards}
         with TemporaryDirectory(prefix="restore-archive-") as folder, ExitStack() as files:
             source = files.enter_context(open_video(self._stores.source, task.video))
             decoded = decode_frames(source, planned.index, task.first_frame, task.stop_frame, task.video.video)
-            decoded = overlaid(decoded, self._overlays([span for span, _ in spans]), task.video.video)
+            moments = in_order(self._overlays([span for span, _ in spans]), options.slow_motion, backwards)
+            decoded = overlaid(decoded, moments, task.video.video)
             path = Path(folder) / "part.mkv"
             encode_segment((frame for _, frame in decoded), marks, planned.info, choice, path)
             return self._stores.work.put_file(key, path).size_bytes
 
     def _overlays(self, spans: list[SegmentTask]) -> Iterator[tuple[int, VideoFrame]]:
-        """The restored frames of all spans in order, one overlay open at a time."""
+        """What the overlays of all spans hold, in order, one open at a time."""
         for span in spans:
             with self._stores.work.open(self._job.overlay_key(span)) as overlay:
                 yield from read_overlay(overlay)
 
-    def _restored_numbers(self, task: SegmentTask) -> list[int]:
-        """Frames that the span's overlay replaces; a span without blurred frames has no outcome."""
+    def _restored(self, task: SegmentTask) -> list[FrameOutcome]:
+        """Of the frames that the span's overlay replaces; a span without blurred frames has no outcome."""
         key = self._job.outcome_key(task)
         try:
             table, _ = from_bytes(self._stores.work.read(key), key)
         except ObjectNotFoundError:
             return []
-        return [outcome.frame for outcome in outcomes_from(table) if outcome.action == RESTORED]
+        return [outcome for outcome in outcomes_from(table) if outcome.action == RESTORED]
+
+
+def in_order(
+    overlay: Iterator[tuple[int, VideoFrame]], moments: int, backwards: set[int]
+) -> Iterator[tuple[int, VideoFrame]]:
+    """The overlay's frames under the numbers of those that they replace, `moments` for each, in order of time: the
+    moments of the frames in `backwards` are stored last first."""
+    for frame, stored in groupby(overlay, key=lambda entry: frame_of(entry[0], moments)):
+        pictures = [picture for _, picture in stored]
+        for picture in reversed(pictures) if frame in backwards else pictures:
+            yield frame, picture
 
 
 def overlaid(
     decoded: Iterator[tuple[int, VideoFrame]], overlay: Iterator[tuple[int, VideoFrame]], name: str
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """The decoded frames with those of the overlay (rising numbers) in their places.
+    """The decoded frames with those of the overlay (numbers never fall) in their places, one or several for one.
 
     Raises ValueError if a frame of the overlay finds no place.
     """
     upcoming = next(overlay, None)
     for number, frame in decoded:
-        if upcoming is not None and upcoming[0] == number:
+        if upcoming is None or upcoming[0] != number:
+            yield number, frame
+        while upcoming is not None and upcoming[0] == number:
             yield upcoming
             upcoming = next(overlay, None)
-        else:
-            yield number, frame
     if upcoming is not None:
         raise ValueError(f"{name}: the overlay holds frame {upcoming[0]}, which is not in this segment")

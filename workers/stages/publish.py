@@ -29,7 +29,9 @@ from deblur_core.manifests.frames import (
 from deblur_core.manifests.videos import RESTORED as VIDEO_RESTORED
 from deblur_core.manifests.videos import UNCHANGED, VideoRecord
 from deblur_core.storage import ObjectInfo
+from deblur_core.video.containers import muxer_for
 from deblur_core.video.rebuild import rebuild
+from deblur_core.video.slow_motion import SlowedFrames, slowed
 from deblur_core.video.verify import verify_rebuilt
 from workers.job import Job, SegmentTask, VideoTask, deblur_spans
 from workers.planned_video import PlannedVideo, PlannedVideos, Stores, open_video
@@ -49,9 +51,9 @@ class PublishStage:
         labels = self._labels(task, planned)
         spans = [span for segment in segments for span in deblur_spans(segment)]
         outcomes = [outcome for span in spans for outcome in self._outcomes(span)]
-        restored = sum(outcome.action == RESTORED for outcome in outcomes)
+        restored = [outcome.frame for outcome in outcomes if outcome.action == RESTORED]
         if restored:
-            output = self._rebuild(task, planned, segments)
+            output = self._rebuild(task, planned, segments, restored)
         else:
             output = self._stores.destination.copy_from(
                 self._stores.source,
@@ -65,16 +67,27 @@ class PublishStage:
         self._stores.work.delete_prefix(self._job.video_prefix(task))
         return Published(record), False
 
-    def _rebuild(self, task: VideoTask, planned: PlannedVideo, segments: list[SegmentTask]) -> ObjectInfo:
+    def _rebuild(
+        self, task: VideoTask, planned: PlannedVideo, segments: list[SegmentTask], restored: list[int]
+    ) -> ObjectInfo:
         key = self._job.output_key(task, rebuilt=True)
+        slow = self._slowed(task, planned, restored, key)
         with TemporaryDirectory(prefix="restore-archive-") as folder:
             path = Path(folder) / Path(key).name
             parts = [self._opener(self._job.part_key(segment)) for segment in segments]
             with open_video(self._stores.source, task) as source:
-                rebuild(source, task.video, planned.info, planned.index, parts, path, key)
+                rebuild(source, task.video, planned.info, planned.index, parts, path, key, slow)
             with open_video(self._stores.source, task) as source:
-                verify_rebuilt(source, path, planned.info, planned.index, key)
+                verify_rebuilt(source, path, planned.info, slow.times if slow else planned.index, key)
             return self._stores.destination.put_file(key, path)
+
+    def _slowed(self, task: VideoTask, planned: PlannedVideo, restored: list[int], key: str) -> SlowedFrames | None:
+        """The frames of the result where slow motion makes them other than those of the source."""
+        if self._job.options.slow_motion == 1:
+            return None
+        marks = np.zeros(planned.index.frame_count, bool)
+        marks[restored] = True
+        return slowed(planned.index, marks, self._job.options.slow_motion, muxer_for(key), task.video)
 
     def _remove_former(self, task: VideoTask, output: str) -> None:
         """Takes away what an earlier run published under the video's other name (with or without `.mkv`)."""

@@ -26,7 +26,7 @@ def test_a_copy_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"frames": 47}, "has 47 frames, its source 48"),
+        ({"frames": 47}, "has 47 frames and must have 48"),
         ({"frames": 49}, "more than the 48 frames"),
         ({"rate": 25}, r"frame 1 was shown at 0\.041667 s and would be at 0\.04"),
         ({"size": (96, 64)}, "size was"),
