@@ -1,7 +1,7 @@
-"""A half-resolution NAFNet that sees a blurred frame and its two nearest sharp frames, aligned. Ours.
+"""A NAFNet at half or quarter resolution that sees a blurred frame and its two nearest sharp frames, aligned. Ours.
 
 Blocks after Chen et al. 2022 (NAFNet, arXiv 2204.04676): no activation, a gate of two halves and a simplified channel
-attention. It works after a factor-2 pixel unshuffle and adds a correction to the blurred frame. Knows neither how
+attention. It works on a pixel-unshuffled picture and adds a correction to the blurred frame. Knows neither how
 neighbours are found nor how they are aligned.
 """
 
@@ -58,22 +58,30 @@ class Block(PooledLayer):
 
 
 class NeighbourNAFNet(RestorationNetwork):
-    """U-shaped NAFNet at half resolution. Input [B, 11, H, W] in [0, 1], output [B, 3, H, W]; H, W multiples of 16."""
+    """U-shaped NAFNet. Input [B, 11, H, W] in [0, 1], output [B, 3, H, W]; H, W multiples of `size_multiple`."""
 
     references = 2
-    size_multiple = 16
 
     def __init__(
-        self, width: int = 32, encoder: Sequence[int] = (1, 1, 8), middle: int = 1, references: int = 2, passes: int = 2
+        self,
+        width: int = 32,
+        encoder: Sequence[int] = (1, 1, 8),
+        middle: int = 1,
+        references: int = 2,
+        passes: int = 2,
+        unshuffle: int = 2,
     ) -> None:
-        """references: 2, or 0 for a network of the blurred frame alone; passes: see RestorationNetwork."""
+        """references: 2, or 0 for a network of the blurred frame alone; passes: see RestorationNetwork; unshuffle: by
+        how much the picture is folded into channels before anything else, the fast form's 4 or 2."""
         super().__init__()
+        self.unshuffle = unshuffle
+        self.size_multiple = unshuffle * 2 ** len(encoder)
         self.references = references
         self.passes = passes if references else 1
-        self.intro = nn.Conv2d(self.input_channels * 4, width, 3, padding=1)
+        self.intro = nn.Conv2d(self.input_channels * unshuffle**2, width, 3, padding=1)
         self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
         self.ups, self.decoders = nn.ModuleList(), nn.ModuleList()
-        channels, scale = width, 2
+        channels, scale = width, unshuffle
         for blocks in encoder:
             self.encoders.append(nn.Sequential(*[Block(channels, scale) for _ in range(blocks)]))
             self.downs.append(nn.Conv2d(channels, 2 * channels, 2, stride=2))
@@ -83,12 +91,12 @@ class NeighbourNAFNet(RestorationNetwork):
             self.ups.append(nn.Sequential(nn.Conv2d(channels, 2 * channels, 1, bias=False), nn.PixelShuffle(2)))
             channels, scale = channels // 2, scale // 2
             self.decoders.append(Block(channels, scale))
-        self.outro = nn.Conv2d(width, 12, 3, padding=1)
+        self.outro = nn.Conv2d(width, 3 * unshuffle**2, 3, padding=1)
         nn.init.zeros_(self.outro.weight)
         nn.init.zeros_(self.outro.bias if self.outro.bias is not None else torch.empty(0))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.intro(F.pixel_unshuffle(x, 2))
+        y = self.intro(F.pixel_unshuffle(x, self.unshuffle))
         skips = []
         for encode, down in zip(self.encoders, self.downs, strict=True):
             y = encode(y)
@@ -97,4 +105,4 @@ class NeighbourNAFNet(RestorationNetwork):
         y = self.middle(y)
         for up, decode, skip in zip(self.ups, self.decoders, reversed(skips), strict=True):
             y = decode(up(y) + skip)
-        return x[:, :3] + F.pixel_shuffle(self.outro(y), 2)
+        return x[:, :3] + F.pixel_shuffle(self.outro(y), self.unshuffle)

@@ -14,6 +14,7 @@ from deblur_core.errors import UsageError
 from deblur_core.losses.gradient import gradient_loss
 from deblur_core.losses.huber import huber_loss
 from deblur_core.losses.psnr import psnr_loss
+from deblur_core.losses.time_order import either_way_psnr_loss
 from deblur_core.models.deblurnet import DeblurNetCritic
 from deblur_core.models.gradientnet import GradientGuidedUNet, image_gradient
 from deblur_core.models.network import RestorationNetwork
@@ -27,6 +28,12 @@ def by_psnr(network: RestorationNetwork, x: Tensor, truths: Tensor) -> tuple[Ten
     """PSNR of all the frames that the network gives, dB, negative."""
     restored = network(x).float()
     return psnr_loss(restored, truths), restored
+
+
+def by_psnr_either_way(network: RestorationNetwork, x: Tensor, truths: Tensor) -> tuple[Tensor, Tensor]:
+    """PSNR of the moments of one exposure, forwards or backwards, dB, negative."""
+    restored = network(x).float()
+    return either_way_psnr_loss(restored, truths), restored
 
 
 def by_huber(network: RestorationNetwork, x: Tensor, truths: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,7 +81,7 @@ RECIPES: dict[str, Recipe] = {
     "dvd": Recipe(by_psnr, patch=128, batch=6),
     "gradientnet": Recipe(by_psnr_and_gradient, patch=128, batch=4),
     "st-variant-rnn": Recipe(by_psnr, patch=96, batch=4),
-    "contiguous": Recipe(by_psnr, patch=128, batch=4),
+    "contiguous": Recipe(by_psnr_either_way, patch=128, batch=4),
 }
 
 PUBLISHED: dict[str, Recipe] = {
