@@ -38,7 +38,8 @@ Watch = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What became of it. weights: float16, by name; the given network's own where `accepted` is False.
+    """What became of it. weights: float16, by name; the given network's own where `accepted` is False; found: the best
+    that were met, accepted or not.
 
     before_db, after_db: mean PSNR of the restored middle frame on held-out pairs, with the given weights and with the
     best that were met, after `best_iteration` (0: the given ones); error_db: standard error of their difference, which
@@ -49,6 +50,7 @@ class Adaptation:
     accepted: bool
     reason: str
     weights: dict[str, Tensor]
+    found: dict[str, Tensor]
     before_db: float
     after_db: float
     error_db: float
@@ -94,6 +96,7 @@ def adapt(
         accepted,
         reason,
         best.weights if accepted else _halved(network),
+        best.weights,
         float(before.mean()),
         float(after.mean()),
         gain.error_db,

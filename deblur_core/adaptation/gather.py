@@ -12,7 +12,7 @@ import numpy as np
 
 from deblur_core.adaptation.footage import Footage
 from deblur_core.errors import VideoError
-from deblur_core.models.blur_selector import BlurSelector
+from deblur_core.models.selector import Selector
 from deblur_core.restoration import full_scale_luma
 from deblur_core.shots import is_cut, thumbnail
 from deblur_core.storage import ObjectStore
@@ -42,7 +42,7 @@ class Gathered:
 
 
 def gather(
-    store: ObjectStore, keys: Sequence[str], selector: BlurSelector, threshold: float, rng: np.random.Generator
+    store: ObjectStore, keys: Sequence[str], selector: Selector, threshold: float, rng: np.random.Generator
 ) -> Gathered:
     """Looks at random places of random videos until enough stretches with blurred and sharp frames are found.
 
@@ -69,7 +69,7 @@ def gather(
 
 
 def _stretches(
-    file: Source, name: str, selector: BlurSelector, threshold: float, most: int, rng: np.random.Generator
+    file: Source, name: str, selector: Selector, threshold: float, most: int, rng: np.random.Generator
 ) -> Iterator[Footage]:
     """At most about `most` stretches of one video, of random segments of it."""
     index = index_video(file, name)
@@ -83,7 +83,7 @@ def _of_segment(
     name: str,
     index: VideoIndex,
     segment: Segment,
-    selector: BlurSelector,
+    selector: Selector,
     threshold: float,
     rng: np.random.Generator,
 ) -> Iterator[Footage]:

@@ -5,8 +5,7 @@ Everything that can be wrong with a request is said before anything is read or l
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,7 +20,6 @@ from deblur_core.errors import StorageError, UsageError
 from deblur_core.models.precision import pick_device
 from deblur_core.models.registry import find_restorer, load_restorer, load_selector
 from deblur_core.storage import ObjectStore, open_store, parse_location
-from deblur_core.storage.keys import TEMPORARY_PREFIX
 
 SUFFIX = ".safetensors"
 _META = "_restore/"  # what a run leaves beside its videos
@@ -66,9 +64,8 @@ def adapt_restorer(request: AdaptationRequest, watch: Watch | None = None) -> di
     if done.accepted:
         data = save(done.weights, {"restorer": entry.name, "adapted_from_sha256": restorer.weights_sha256})
         facts |= {"out": f"{folder.url.rstrip('/')}/{name}", "weights_sha256": hashlib.sha256(data).hexdigest()}
-        with _nothing_else_left_in(folder.url):
-            folder.put(name, data)
-            folder.put(str(PurePosixPath(name).with_suffix(".json")), json.dumps(facts, indent=1).encode())
+        folder.put(name, data)
+        folder.put(str(PurePosixPath(name).with_suffix(".json")), json.dumps(facts, indent=1).encode())
     return facts
 
 
@@ -107,19 +104,6 @@ def report(request: AdaptationRequest, base_sha256: str, gathered: Gathered, don
 
 def _rounded(value: float) -> float | None:
     return round(value, 3) if np.isfinite(value) else None
-
-
-@contextmanager
-def _nothing_else_left_in(url: str) -> Iterator[None]:
-    """A folder store writes by way of `_restore/tmp`; in a folder that is no archive's it is not wanted afterwards."""
-    place = parse_location(url)
-    temporary = Path(place.path) / TEMPORARY_PREFIX
-    ours = place.scheme == "file" and not temporary.exists()
-    yield
-    if ours:
-        with suppress(OSError):
-            temporary.rmdir()
-            temporary.parent.rmdir()
 
 
 def _destination(out: str) -> tuple[ObjectStore, str]:

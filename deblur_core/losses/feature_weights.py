@@ -1,7 +1,7 @@
 """Weights of the networks that losses look through: files that a user brings, known by their hash.
 
-Nothing is ever unpickled: the file is safetensors, and its SHA-256 is checked before a byte of it is parsed. Knows no
-architecture.
+Nothing is ever unpickled: the file is safetensors, and its SHA-256 is checked before a byte of it is parsed. FeatureNet
+alone has released weights.
 """
 
 import hashlib
@@ -13,8 +13,19 @@ from safetensors.torch import load
 from torch import nn
 
 from deblur_core.errors import WeightsError
+from deblur_core.losses.feature_net import FeatureNet
+from deblur_core.models.weights_file import pinned_hash, verified_weights
 
 Network = TypeVar("Network", bound=nn.Module)
+
+_RELEASED = "feature-net.safetensors"
+
+
+def released_features() -> FeatureNet:
+    """FeatureNet with its released weights (`weights/feature-net.md`), frozen. Raises WeightsError when they are not
+    the released ones."""
+    path = verified_weights(_RELEASED)
+    return load_features(FeatureNet(), path, pinned_hash(_RELEASED) or "")
 
 
 def load_features(network: Network, weights: Path, sha256: str) -> Network:

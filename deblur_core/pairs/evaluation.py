@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from deblur_core.metrics import psnr, ssim
-from deblur_core.models.blur_selector import BlurSelector
 from deblur_core.models.restorer import FrameWindow, Restorer, choose_context
+from deblur_core.models.selector import Selector
 from deblur_core.pairs.ecc_alignment import align_to_truth
 from deblur_core.pairs.frame_pairs import FramePair, PairSequence
 from deblur_core.pairs.picture_file import read_picture
@@ -61,7 +61,7 @@ def score_sequence(
         yield _score(pair, bool(labels[pair.order]), before, after, align)
 
 
-def label_sequence(selector: BlurSelector, sequence: PairSequence, threshold: float) -> np.ndarray:
+def label_sequence(selector: Selector, sequence: PairSequence, threshold: float) -> np.ndarray:
     """Which frames a selector calls blurred: bool [T]. Of photographs each is judged alone."""
     features = [
         selector.frame_features(cv2.cvtColor(read_picture(pair.blurred), cv2.COLOR_RGB2GRAY)) for pair in sequence.pairs

@@ -5,8 +5,8 @@ it has hard links, atomic rename and steady inode numbers.
 
 - ETag: size, modification time in nanoseconds and inode number. It costs one `stat` and never reads the file. A program
   that rewrites a file in place and then sets the old time back goes unnoticed.
-- Writing: into `_restore/tmp/` under the root, flushed to the disk, then renamed into place. A killed writer leaves a
-  file there, which is never listed; `clean_up_partial` removes it.
+- Writing: into `_restore/tmp/` under the root, flushed to the disk, then renamed into place. The last writer takes that
+  folder away. A killed writer leaves a file there, which is never listed; `clean_up_partial` removes it.
 - Symbolic links: one to a file inside the root is an object; folders behind links are not listed; nothing outside the
   root is read or written, whatever a link says.
 - A file whose name is not UTF-8 is listed with the odd bytes escaped, so that it is not lost in silence; reading it
@@ -169,13 +169,15 @@ class FolderObjectStore(ObjectStore):
         folder = self.root / TEMPORARY_PREFIX
         count = 0
         with self._explained("clean up", folder):
-            if not folder.is_dir():
-                return 0
-            for partial in folder.iterdir():
+            partials: list[Path] = []
+            with suppress(FileNotFoundError, NotADirectoryError):  # the last writer takes the folder away
+                partials += folder.iterdir()
+            for partial in partials:
                 with suppress(FileNotFoundError):
                     if partial.lstat().st_mtime <= time.time() - older_than_seconds:
                         partial.unlink()
                         count += 1
+        self._remove_empty_folders(folder)
         return count
 
     def _path(self, key: str) -> Path:
@@ -218,6 +220,7 @@ class FolderObjectStore(ObjectStore):
                 _in_made_folder(path.parent, lambda: publish(temporary, path))
             finally:
                 temporary.unlink(missing_ok=True)
+                self._remove_empty_folders(temporary.parent)
             _flush_folder(path.parent)
             return info
 
@@ -227,7 +230,7 @@ class FolderObjectStore(ObjectStore):
         return path, _in_made_folder(path.parent, lambda: path.open("xb"))
 
     def _remove_empty_folders(self, folder: Path) -> None:
-        """Object stores have no empty folders, so the ones that a delete leaves go too, up to the root."""
+        """Object stores have no empty folders, so the ones that nothing is left in go too, up to the root."""
         with suppress(OSError):
             while folder != self.root:
                 folder.rmdir()

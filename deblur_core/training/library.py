@@ -7,6 +7,7 @@ Knows nothing about blur.
 import hashlib
 import itertools
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ LEAST_FRAMES = 12
 LEAST_SIDE = 224
 _PHOTO_SIDE = 900
 _INDEX = "index.json"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class LibrarySettings:
 def build_library(data: Sequence[Path], folder: Path, settings: LibrarySettings | None = None) -> None:
     """Decodes what is under the folders `data` into `folder`: an array a clip, an index that says which are held out.
 
-    Done once: an index that is there is kept. Videos under 12 frames or 224 pixels are left out. Raises UsageError when
-    nothing is left to learn from, or nothing to judge on.
+    Done once: an index that is there is kept. Videos under 12 frames or 224 pixels are left out; so is what cannot be
+    read, named in a warning. Raises UsageError when nothing is left to learn from, or nothing to judge on.
     """
     settings = settings or LibrarySettings()
     if (folder / _INDEX).exists():
@@ -48,12 +50,13 @@ def build_library(data: Sequence[Path], folder: Path, settings: LibrarySettings 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     entries: list[dict[str, object]] = []
-    for clip in itertools.chain.from_iterable(_clips(place, settings) for place in data):
+    unreadable: list[str] = []
+    for clip in itertools.chain.from_iterable(_clips(place, settings, unreadable) for place in data):
         file = f"{len(entries):05d}.npy"
         np.save(folder / file, np.stack(clip.frames))
         entries.append({"name": clip.name, "file": file, "frames": len(clip.frames)})
     _hold_out(entries)
-    _require_both(entries, data)
+    _require_both(entries, data, unreadable)
     draft = folder / (_INDEX + ".part")
     draft.write_text(json.dumps(entries, indent=1), encoding="utf-8")
     draft.replace(folder / _INDEX)
@@ -79,24 +82,41 @@ def _hold_out(entries: list[dict[str, object]]) -> None:
             entry["held_out"] = True
 
 
-def _clips(data: Path, settings: LibrarySettings) -> Iterator[Clip]:
+def _clips(data: Path, settings: LibrarySettings, unreadable: list[str]) -> Iterator[Clip]:
+    """What is usable under a folder. Files that cannot be read are warned of and added to `unreadable`."""
+
+    def pass_over(path: Path, why: str) -> None:
+        unreadable.append(str(path))
+        _log.warning("left out: %s cannot be read (%s)", path, why)
+
+    def photo(path: Path, shorter_side: int) -> np.ndarray | None:
+        read = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if read is None:
+            pass_over(path, "no picture")
+            return None
+        return shrink(np.ascontiguousarray(read[..., ::-1]), shorter_side)
+
     for folder in sorted({data, *(path for path in data.rglob("*") if path.is_dir())}):
         files = sorted(path for path in folder.iterdir() if path.is_file() and not _left_out(path))
         photos = [path for path in files if path.suffix.lower() in PHOTO_SUFFIXES]
         if len(photos) >= LEAST_FRAMES and all(path.stem.isdigit() for path in photos):
             # A folder of numbered pictures is a clip, as GoPro, REDS and their kin lie.
             yield from _usable(
-                folder.name, [_read_photo(path, settings.shorter_side) for path in photos[: settings.most_frames]]
+                folder.name, [photo(path, settings.shorter_side) for path in photos[: settings.most_frames]]
             )
         else:
             for path in photos:
-                yield from _usable(path.stem, [_read_photo(path, _PHOTO_SIDE)])
+                yield from _usable(path.stem, [photo(path, _PHOTO_SIDE)])
         for path in files:
             if path.suffix.lower() in VIDEO_SUFFIXES:
                 try:
                     clip = load_video(path, settings.most_frames, settings.shorter_side)
-                except (av.FFmpegError, IndexError):
-                    continue  # what is no video cannot be learnt from
+                except av.FFmpegError as cause:
+                    pass_over(path, str(cause.strerror or cause))
+                    continue
+                except IndexError:
+                    pass_over(path, "no picture in it")
+                    continue
                 if len(clip.frames) >= LEAST_FRAMES:
                     yield from _usable(clip.name, clip.frames)
 
@@ -105,22 +125,18 @@ def _left_out(path: Path) -> bool:
     return path.name.startswith(".") or any(soft in path.name for soft in TOO_SOFT)
 
 
-def _read_photo(path: Path, shorter_side: int) -> np.ndarray | None:
-    photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    return None if photo is None else shrink(np.ascontiguousarray(photo[..., ::-1]), shorter_side)
-
-
 def _usable(name: str, frames: Sequence[np.ndarray | None]) -> Iterator[Clip]:
     read = [frame for frame in frames if frame is not None]
     if read and min(read[0].shape[:2]) >= LEAST_SIDE and len({frame.shape for frame in read}) == 1:
         yield Clip(name, read)
 
 
-def _require_both(entries: Sequence[dict[str, object]], data: Sequence[Path]) -> None:
+def _require_both(entries: Sequence[dict[str, object]], data: Sequence[Path], unreadable: Sequence[str]) -> None:
     held = sum(bool(entry["held_out"]) for entry in entries)
     if not 0 < held < len(entries):
         places = ", ".join(map(str, data))
+        lost = f" ({len(unreadable)} files could not be read, {unreadable[0]} first)" if unreadable else ""
         raise UsageError(
             f"too little to learn from under {places}: it takes two or more sharp videos of {LEAST_FRAMES} frames or "
-            f"more, or photographs, of at least {LEAST_SIDE} pixels: one part to learn from, one to judge on"
+            f"more, or photographs, of at least {LEAST_SIDE} pixels: one part to learn from, one to judge on{lost}"
         )

@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+Invoke = Callable[..., Any]
+"""Runs a command with these arguments in this process: the fixture `invoke`."""
 _OTHERS = ("RESTORE_", "PREFECT_", "RAY_", "AWS_")
 
 

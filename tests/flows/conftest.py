@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.command_line import app
 from tests.flows.archive import Destination, mixed_archive
-from tests.flows.command import CommandLine, Finished
+from tests.flows.command import CommandLine, Finished, Invoke
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,15 @@ class MixedRun:
     def summary(self) -> dict[str, Any]:
         result: dict[str, Any] = json.loads(self.finished.stdout)
         return result
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Runs a command in this process, in a working directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda signum, handler: None)
+    monkeypatch.setenv("COLUMNS", "160")
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="session")

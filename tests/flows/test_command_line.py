@@ -3,31 +3,17 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
-from flows.command_line import app
 from flows.commands.inspect_video import stretches
-from tests.flows.command import REPOSITORY, CommandLine
+from tests.flows.command import REPOSITORY, CommandLine, Invoke
 from tests.media import encode_frames, make_clip, moving_texture, truncate
 from tests.workers.shaken_clip import SHAKEN, shaken_clip
-
-Invoke = Callable[..., Any]
-
-
-@pytest.fixture
-def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Runs a command in this process, in a working directory of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("signal.signal", lambda signum, handler: None)
-    monkeypatch.setenv("COLUMNS", "160")
-    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])
@@ -130,6 +116,29 @@ def test_compare_of_different_videos_is_wrong_usage(
     assert result.exit_code == 2
     assert words in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command", "said"),
+    [
+        (("run", "in", "out"), "flows.commands.run.run", "run the same command again to continue"),
+        (("synthesize", "in", "out"), "flows.commands.synthesize.synthesize", "run the same command again to continue"),
+        (("train", "dvd"), "flows.commands.train.train", "with --resume to continue"),
+        (("evaluate", "dvd", "--pairs", "in"), "flows.commands.evaluate.evaluate", "it starts from the beginning"),
+        (("adapt", "dvd", "--videos", "in"), "flows.commands.adapt.adapt", "it starts from the beginning"),
+    ],
+)
+def test_an_interrupted_command_says_whether_it_goes_on_or_starts_over(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], command: str, said: str
+) -> None:
+    def interrupted(*given: Any, **named: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, interrupted)
+    monkeypatch.setattr("logging.disable", lambda level: None)
+    result = invoke(*arguments)
+    assert result.exit_code == 130
+    assert said in result.output
 
 
 def test_models_lists_what_can_be_asked_for(invoke: Invoke) -> None:

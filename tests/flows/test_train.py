@@ -1,26 +1,13 @@
 """`restore-archive train` and the flow train-models, as a user meets them."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from flows.command_line import app
-
-Invoke = Callable[..., Any]
-
-
-@pytest.fixture
-def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("signal.signal", lambda signum, handler: None)
-    monkeypatch.setenv("COLUMNS", "160")
-    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+from tests.flows.command import Invoke
 
 
 @pytest.fixture

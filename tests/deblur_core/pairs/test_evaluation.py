@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from deblur_core.metrics import psnr, ssim
-from deblur_core.models.blur_selector import BlurSelector
 from deblur_core.models.registry import load_selector
 from deblur_core.models.restorer import ContextNeeds, FrameWindow, Restorer
+from deblur_core.models.selector import Selector
 from deblur_core.pairs import evaluation
 from deblur_core.pairs.evaluation import label_sequence, score_sequence
 from deblur_core.pairs.frame_pairs import PairSequence
@@ -159,17 +159,17 @@ def cv2_smooth(picture: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def selector() -> BlurSelector:
+def selector() -> Selector:
     return load_selector()
 
 
-def test_a_selector_labels_as_it_would_the_whole_stretch(tmp_path: Path, selector: BlurSelector) -> None:
+def test_a_selector_labels_as_it_would_the_whole_stretch(tmp_path: Path, selector: Selector) -> None:
     pairs = sequence(tmp_path, 4)
     labels = label_sequence(selector, pairs, 0.3)
     assert np.array_equal(labels, selector.blur_probability(blurred_frames(pairs)) >= np.float32(0.3))
 
 
-def test_a_selector_judges_each_photograph_alone(tmp_path: Path, selector: BlurSelector) -> None:
+def test_a_selector_judges_each_photograph_alone(tmp_path: Path, selector: Selector) -> None:
     pairs = sequence(tmp_path, 4, single=True)
     alone = [selector.blur_probability(frame[None])[0] for frame in blurred_frames(pairs)]
     assert np.array_equal(label_sequence(selector, pairs, 0.3), np.array(alone) >= np.float32(0.3))

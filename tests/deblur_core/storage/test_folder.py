@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -82,6 +83,21 @@ def test_a_put_that_fails_leaves_no_temporary_file(root: Path, tmp_path: Path) -
         (root / "folder").mkdir()
         store.put("folder", b"x")
     assert not [path for path in root.rglob("*") if path.is_file()]
+
+
+def test_no_empty_folder_stays_when_the_last_object_is_gone(root: Path) -> None:
+    store = open_store(root)
+    store.put("work/a/segment", b"x")
+    assert store.put_if_absent("work/a/other", b"x") and not store.put_if_absent("work/a/other", b"y")
+    assert sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_dir()) == ["work", "work/a"]
+    assert store.delete_prefix("work/") == 2
+    assert list(root.iterdir()) == []
+
+
+def test_writers_that_take_the_folder_of_temporary_files_from_each_other_all_succeed(root: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: open_store(root).put(f"k{number}", b"x"), range(200)))
+    assert sorted(path.name for path in root.iterdir()) == sorted(f"k{number}" for number in range(200))
 
 
 def test_a_key_below_a_file_is_refused(root: Path) -> None:

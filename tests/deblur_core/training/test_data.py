@@ -48,6 +48,26 @@ def test_data_that_will_not_do_is_refused_in_one_line(kind: str, photographs: Pa
         build_library([data], tmp_path / "library")
 
 
+def test_what_cannot_be_read_is_named_and_left_out(
+    photographs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(photographs, data)
+    (data / "broken.mp4").write_bytes(b"no video")
+    (data / "broken.png").write_bytes(b"no picture")
+    build_library([data], tmp_path / "library")
+    assert len(json.loads((tmp_path / "library" / "index.json").read_text())) == 3
+    said = sorted(record.getMessage() for record in caplog.records)
+    assert [name in line for name, line in zip(("broken.mp4", "broken.png"), said, strict=True)] == [True, True]
+
+
+def test_data_of_which_nothing_can_be_read_are_refused_by_name(tmp_path: Path) -> None:
+    for name in ("one.mp4", "two.mkv"):
+        (tmp_path / name).write_bytes(b"no video")
+    with pytest.raises(UsageError, match=r"too little to learn from .*2 files could not be read, .*one\.mp4 first"):
+        build_library([tmp_path], tmp_path / "library")
+
+
 @pytest.mark.parametrize(
     ("settings", "references"),
     [
