@@ -42,6 +42,9 @@ def run(
     slow_motion: Annotated[
         int | None, typer.Option(help="7: each restored frame becomes the seven moments of its exposure; 1 is off")
     ] = None,
+    reencode: Annotated[
+        bool | None, typer.Option("--reencode", help="encode the untouched stretches of restored videos again, too")
+    ] = None,
     codec: Annotated[str | None, typer.Option(help="auto, h264, hevc, av1, vp9 or ffv1")] = None,
     crf: Annotated[float | None, typer.Option(help="quality of restored frames, lower is better")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,

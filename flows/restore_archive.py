@@ -62,6 +62,7 @@ def restore_archive(
     threshold: float | None = None,
     stride: int | None = None,
     slow_motion: int | None = None,
+    reencode: bool | None = None,
     codec: Literal["auto", "h264", "hevc", "av1", "vp9", "ffv1"] | None = None,
     crf: float | None = None,
     device: Literal["auto", "cpu", "cuda"] | None = None,

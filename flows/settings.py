@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     threshold: float = Field(0.5, ge=0.0, le=1.0, description="blur probability from which a frame counts as blurred")
     stride: int = Field(1, ge=1, le=1000, description="measure the middle frame of every N and give its label to all")
     slow_motion: int = Field(1, ge=1, le=99, description="moments that a restored frame becomes: 7, or 1 for one frame")
+    reencode: bool = Field(False, description="encode untouched stretches of a restored video again, too")
     codec: Literal["auto", "h264", "hevc", "av1", "vp9", "ffv1"] = Field("auto", description="codec of rebuilt videos")
     crf: float | None = Field(None, ge=0, le=63, description="quality of restored frames, lower is better")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks run")
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
             crf=self.crf,
             segment_frames=self.segment_frames,
             slow_motion=self.slow_motion,
+            reencode=self.reencode,
         )
 
     def _chosen_restorer(self) -> str:

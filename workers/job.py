@@ -27,7 +27,8 @@ class RestoreOptions:
     """The settings that decide what comes out; the same names as the settings of the command line.
 
     weights: the restorer's, if not the released ones: a file that every machine sees, with this hash. slow_motion: how
-    many moments each restored frame becomes, as many as the restorer gives; 1 is off.
+    many moments each restored frame becomes, as many as the restorer gives; 1 is off. reencode: encode untouched GOPs
+    of a video with restored frames, too.
     """
 
     restorer: str = "default"
@@ -40,6 +41,7 @@ class RestoreOptions:
     crf: float | None = None
     segment_frames: int = 300
     slow_motion: int = 1
+    reencode: bool = False
     limits: VerdictLimits = field(default_factory=VerdictLimits)
 
 
@@ -115,7 +117,8 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """Of all that a published video depends on."""
-        return self._hash(self.frames_hash, self.options.codec, self.options.crf)
+        reencode = ["reencode"] if self.options.reencode else []
+        return self._hash(self.frames_hash, self.options.codec, self.options.crf, *reencode)
 
     def _hash(self, *parts: object) -> str:
         text = json.dumps([PIPELINE_VERSION, self.salt, *parts], sort_keys=True)
@@ -126,7 +129,7 @@ class Job:
         return f"{video.video}/{hashlib.sha256(video.etag.encode()).hexdigest()[:16]}/"
 
     def index_key(self, video: VideoTask) -> str:
-        return f"{self.video_prefix(video)}index.parquet"
+        return f"{self.video_prefix(video)}index-2.parquet"
 
     def labels_key(self, video: VideoTask, first: int, stop: int) -> str:
         return f"{self.video_prefix(video)}labels-{self.labels_hash}/{first:09d}-{stop:09d}.parquet"
@@ -142,7 +145,8 @@ class Job:
 
     def part_key(self, task: SegmentTask) -> str:
         prefix = self.video_prefix(task.video)
-        return f"{prefix}part-{self.fingerprint}/{task.first_frame:09d}-{task.stop_frame:09d}.mkv"
+        kind = "part" if self.options.reencode else "gops"
+        return f"{prefix}{kind}-{self.fingerprint}/{task.first_frame:09d}-{task.stop_frame:09d}.mkv"
 
     def manifest_key(self, video: VideoTask) -> str:
         """In the destination."""

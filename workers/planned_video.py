@@ -83,6 +83,8 @@ def index_to_bytes(index: VideoIndex) -> bytes:
             "is_keyframe": pa.array(index.is_keyframe, pa.bool_()),
             "is_boundary": pa.array([number in starts for number in numbers], pa.bool_()),
             "boundary_dts": pa.array([starts.get(number) for number in numbers], pa.int64()),
+            "gop": pa.array(index.gop if index.gop is not None else [None] * len(numbers), pa.int32()),
+            "is_cut": pa.array(index.is_cut if index.is_cut is not None else [None] * len(numbers), pa.bool_()),
         }
     )
     facts = {
@@ -90,6 +92,7 @@ def index_to_bytes(index: VideoIndex) -> bytes:
         "last_duration": index.last_duration,
         "size_bytes": index.size_bytes,
         "made_by_decoding": index.made_by_decoding,
+        "gop_hindrance": index.gop_hindrance,
     }
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({"index": json.dumps(facts)}), buffer, compression="zstd")
@@ -111,4 +114,7 @@ def index_from_bytes(data: bytes) -> VideoIndex:
         last_duration=facts["last_duration"],
         size_bytes=facts["size_bytes"],
         made_by_decoding=facts["made_by_decoding"],
+        gop=None if table["gop"].null_count else table["gop"].to_numpy(),
+        is_cut=None if table["is_cut"].null_count else table["is_cut"].to_numpy(zero_copy_only=False),
+        gop_hindrance=facts["gop_hindrance"],
     )

@@ -29,13 +29,16 @@ VIDEO_SCHEMA = pa.schema(
         pa.field("rejected", pa.int64(), nullable=False),
         pa.field("run_id", pa.string(), nullable=False),
         pa.field("finished_at", pa.timestamp("ms", tz="UTC"), nullable=False),
+        pa.field("carried", pa.int64(), nullable=False),
+        pa.field("reencoded_because", pa.string(), nullable=True),
     ]
 )
 
 
 @dataclass(frozen=True)
 class VideoRecord:
-    """A row. fingerprint: hash of models and settings; output: the published key; finished_at: ms since 1970."""
+    """A row. fingerprint: hash of models and settings; output: the published key; finished_at: ms since 1970; carried:
+    frames of a restored video whose packets stayed byte for byte; reencoded_because: why there are none."""
 
     video: str
     source_etag: str
@@ -52,6 +55,8 @@ class VideoRecord:
     rejected: int
     run_id: str
     finished_at: int
+    carried: int = 0
+    reencoded_because: str | None = None
 
 
 def records_to_bytes(records: Iterable[VideoRecord]) -> bytes:
@@ -68,12 +73,14 @@ def records_to_bytes(records: Iterable[VideoRecord]) -> bytes:
 def records_from_bytes(data: bytes, where: str) -> dict[str, VideoRecord]:
     """The rows by video. Raises StorageError naming `where` when the file is not ours."""
     table, _ = from_bytes(data, where)
+    # Rows written before there were the last columns lack them.
     columns: Mapping[str, list[object]] = {
         name: (table[name].cast(pa.int64()) if name == "finished_at" else table[name]).to_pylist()
         for name in VIDEO_SCHEMA.names
+        if name in table.column_names
     }
-    rows = zip(*(columns[field.name] for field in fields(VideoRecord)), strict=True)
-    records = (VideoRecord(*row) for row in rows)
+    rows = zip(*columns.values(), strict=True)
+    records = (VideoRecord(**dict(zip(columns, row, strict=True))) for row in rows)
     return {record.video: record for record in records}
 
 

@@ -8,7 +8,7 @@ outside, and its parameter sets are equal for all parts of a video. It knows not
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 
 from deblur_core.errors import DeclinedVideoError
 from deblur_core.video.encoder_choice import EncoderChoice, EncodeSettings, choose_encoder
@@ -44,9 +44,11 @@ def encode_segment(
     info: VideoInfo,
     choice: EncoderChoice,
     path: str | os.PathLike[str],
+    starts: Collection[int] = (),
 ) -> None:
     """Writes the frames of one segment, in order, as the part file `path`; `restored` has one entry a frame.
 
+    starts: ordinals of frames that begin a GOP whatever the encoder thinks; only where `choice` says what is beside.
     Frames are read one at a time and given ordinals as their pts. Repeatable: equal frames give an equal file.
     Raises DeclinedVideoError for a frame that is interlaced or not of the size and pixel format of `info`, ValueError
     if there are more or fewer frames than `restored` has entries.
@@ -58,7 +60,7 @@ def encode_segment(
     with av.open(os.fspath(path), "w", format="matroska", options={"fflags": "+bitexact"}) as container:
         stream = _open_stream(container, flags, info, choice)
         packets = 0
-        for packet in _encoded(stream, frames, flags, info, choice):
+        for packet in _encoded(stream, frames, flags, info, choice, starts):
             packet.time_base = ORDINAL_TICK
             packet.duration = 1
             container.mux(packet)
@@ -93,7 +95,12 @@ def _open_stream(
 
 
 def _encoded(
-    stream: Any, frames: Iterable[VideoFrame], flags: np.ndarray, info: VideoInfo, choice: EncoderChoice
+    stream: Any,
+    frames: Iterable[VideoFrame],
+    flags: np.ndarray,
+    info: VideoInfo,
+    choice: EncoderChoice,
+    starts: Collection[int],
 ) -> Iterator[av.Packet]:
     number = 0
     for frame in frames:
@@ -102,7 +109,8 @@ def _encoded(
         _check(frame, number, info)
         plain = to_plain(frame)
         plain.pts, plain.time_base = number, 1 / choice.rate
-        plain.pict_type = 0  # the source's own choice of I, P and B must not bind this encoder
+        # The source's own choice of I, P and B must not bind this encoder.
+        plain.pict_type = PictureType.I if number in starts else PictureType.NONE
         yield from stream.encode(plain)
         number += 1
     if number < len(flags):
@@ -153,7 +161,11 @@ def _x264_options(flags: np.ndarray, info: VideoInfo, choice: EncoderChoice) -> 
     zones = [f"{start},{stop - 1},q={quantiser}" for start, stop in _untouched_runs(flags)]
     if zones:
         params["zones"] = "/".join(zones)
-    return {"preset": choice.preset, "crf": str(choice.crf), "x264-params": _joined(params)}
+    options = {"preset": choice.preset, "crf": str(choice.crf)}
+    if choice.beside is not None:
+        params |= {"sps-id": str(choice.beside.parameter_set_id), "dpb-size": str(choice.beside.buffered_frames)}
+        options |= {"profile": choice.beside.profile, "forced-idr": "1"}
+    return options | {"x264-params": _joined(params)}
 
 
 def _x265_options(flags: np.ndarray, info: VideoInfo, choice: EncoderChoice) -> dict[str, str]:

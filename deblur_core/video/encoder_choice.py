@@ -45,6 +45,18 @@ class EncodeSettings:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What makes H.264 pictures fit into one stream with those of the source."""
+
+    parameter_set_id: int
+    """one that the source leaves free"""
+    profile: str
+    """x264's name of the source's, which is not exceeded"""
+    buffered_frames: int
+    """how many frames the source's decoder holds: with as many, no decoder needs to be set up anew"""
+
+
+@dataclass(frozen=True)
 class EncoderChoice:
     """Everything that fixes how the segments of one video are encoded; equal for all of them."""
 
@@ -61,6 +73,8 @@ class EncoderChoice:
     threads: int
     mastering_display: MasteringDisplay | None
     content_light: tuple[int, int] | None
+    beside: Beside | None = None
+    """set where packets of the source stay between the encoded ones"""
 
 
 def choose_encoder(info: VideoInfo, container_suffix: str, settings: EncodeSettings | None = None) -> EncoderChoice:

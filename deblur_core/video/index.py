@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError
 from deblur_core.video.frame_times import FrameTimes
+from deblur_core.video.independent_gops import NOWHERE, GopWatch, clean_cuts
 from deblur_core.video.index_by_decoding import frames_by_decoding, leading_frames
 from deblur_core.video.probe import VideoInfo
 from deblur_core.video.shown_packets import shows_a_frame
@@ -30,6 +31,8 @@ from deblur_core.video.source import Source, main_video_stream, open_input, time
 _CONTAINERS_WITHOUT_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo", "vvc", "mpeg", "cavsvideo", "dv"}
 _CONTAINERS_WITH_TRUE_DURATION = {"matroska,webm", "avi"}
 _TRUNCATION_SECONDS = 0.5
+# Where H.264 comes with lengths instead of start codes, and its packets can be put beside those of another encoder.
+_CONTAINERS_OF_UNITS = ("mov,", "matroska")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,6 +50,14 @@ class VideoIndex(FrameTimes):
     """of the packets of the video stream"""
     made_by_decoding: bool = False
     """the container gave no presentation times: frames are matched by their order, not by their pts"""
+    gop: np.ndarray | None = None
+    """int32 [N]: the number of the independent GOP (`independent_gops`) that each frame's packet may stay with, -1 for
+    packets that may not; None where none may, and for other codecs and containers"""
+    is_cut: np.ndarray | None = None
+    """bool [N]: whether the packets can be cut before this frame, so that those of earlier frames all come first in
+    decoding order; None with `gop`"""
+    gop_hindrance: str | None = None
+    """why none may, where the packets themselves are the reason"""
 
 
 @dataclass(frozen=True)
@@ -64,16 +75,29 @@ class Segment:
 
 
 def plan_segments(index: VideoIndex, max_frames: int = 300) -> tuple[Segment, ...]:
-    """Cuts the video at closed GOPs into segments of at most `max_frames`; a longer GOP stays whole."""
+    """Cuts the video at closed GOPs into segments of at most `max_frames`; a longer GOP stays whole.
+
+    Where some of the GOPs are independent too, it cuts there if it can: a GOP cut in two cannot stay as it is.
+    """
     if max_frames < 1:
         raise ValueError(f"max_frames must be at least 1, not {max_frames}")
-    cuts = [0]
+    cuts, whole = [0], 0
     ends = [*index.boundaries[1:], index.frame_count]
     for start, end in zip(index.boundaries, ends, strict=True):
-        if end - cuts[-1] > max_frames and start > cuts[-1]:
-            cuts.append(start)
+        if _starts_independent_gop(index, start):
+            whole = start
+        while end - cuts[-1] > max_frames and start > cuts[-1]:
+            cuts.append(whole if whole > cuts[-1] else start)
     cuts.append(index.frame_count)
     return tuple(Segment(number, start, stop - start) for number, (start, stop) in enumerate(pairwise(cuts)))
+
+
+def _starts_independent_gop(index: VideoIndex, frame: int) -> bool:
+    return (
+        index.gop is not None
+        and index.gop[frame] != NOWHERE
+        and (not frame or index.gop[frame] != index.gop[frame - 1])
+    )
 
 
 def index_video(source: Source, name: str, info: VideoInfo | None = None) -> VideoIndex:
@@ -103,6 +127,9 @@ class _PacketTable:
         self.has_times = True
         self.has_dts = True
         self.size_bytes = 0
+        self.watch: GopWatch | None = None
+        self.kept: tuple[np.ndarray, np.ndarray] | None = None
+        """pts of all packets that the watch saw, and which of them are in the table, where some are not"""
 
     @classmethod
     def read(cls, container: InputContainer, stream: VideoStream, name: str) -> _PacketTable:
@@ -110,14 +137,19 @@ class _PacketTable:
         counts = dict.fromkeys(range(len(container.streams)), 0)
         end_seconds = 0.0
         codec = stream.codec_context.codec.canonical_name
+        if codec == "h264" and container.format.name.startswith(_CONTAINERS_OF_UNITS):
+            table.watch = GopWatch(stream.codec_context.extradata)
         for packet in _checked_packets(container, name):
             counts[packet.stream_index] += 1
             if packet.pts is not None:
                 end_seconds = max(end_seconds, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream_index == stream.index:
                 table.size_bytes += packet.size
-                if shows_a_frame(codec, packet):
+                shown = shows_a_frame(codec, packet)
+                if shown:
                     table._add(packet)
+                if table.watch is not None:
+                    table.watch.see(packet, shown)
         if not len(table.pts):
             raise DamagedVideoError(f"{name}: its video stream holds no frame")
         _check_complete(container, counts, end_seconds, name)
@@ -137,6 +169,7 @@ class _PacketTable:
         """The table of only those packets for which `keep` (bool, one a packet) is true."""
         table = _PacketTable()
         table.has_dts, table.size_bytes = self.has_dts, self.size_bytes
+        table.watch, table.kept = self.watch, (np.frombuffer(self.pts, np.int64), keep)
         for column in ("pts", "dts", "durations"):
             kept = np.frombuffer(getattr(self, column), np.int64)[keep]
             getattr(table, column).frombytes(kept.tobytes())
@@ -150,6 +183,7 @@ class _PacketTable:
         shown = pts[order]
         _require_rising(shown, time_base(stream), name)
         boundaries = closed_gop_starts(pts, keyframe)
+        gop = self.watch.numbers(*(self.kept or (pts,))) if self.watch is not None else None
         return VideoIndex(
             pts=shown,
             is_keyframe=keyframe[order],
@@ -158,6 +192,9 @@ class _PacketTable:
             boundary_dts=tuple(int(self.dts[number]) if self.has_dts else None for number in boundaries),
             last_duration=_last_duration(stream, shown, self.durations[order[-1]]),
             size_bytes=self.size_bytes,
+            gop=gop,
+            is_cut=clean_cuts(pts) if gop is not None else None,
+            gop_hindrance=self.watch.hindrance if self.watch is not None else None,
         )
 
 

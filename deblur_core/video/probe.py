@@ -94,6 +94,8 @@ class VideoInfo:
     duration_seconds: float | None
     stream_index: int
     streams: tuple[StreamInfo, ...]
+    extradata: bytes = b""
+    """what the container stores for the decoder of the video (avcC, hvcC, …)"""
 
 
 def probe(source: Source, name: str) -> VideoInfo:
@@ -134,6 +136,7 @@ def probe(source: Source, name: str) -> VideoInfo:
             duration_seconds=duration,
             stream_index=stream.index,
             streams=streams,
+            extradata=context.extradata or b"",
         )
 
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import av
 import numpy as np
@@ -23,10 +21,12 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from deblur_core.errors import DeclinedVideoError, VerificationError
+from deblur_core.video.carried_packets import CarriedFrames, joined_packets
 from deblur_core.video.containers import is_mp4_family, muxer_for, output_name
-from deblur_core.video.encode import ORDINAL_TICK
 from deblur_core.video.frame_times import FrameTimes
+from deblur_core.video.h264 import parse_header
 from deblur_core.video.index import VideoIndex
+from deblur_core.video.parts import Part, open_part, part_packets
 from deblur_core.video.picture_metadata import PictureMetadata, read_picture_metadata, with_metadata
 from deblur_core.video.probe import VideoInfo
 from deblur_core.video.slow_motion import SlowedFrames
@@ -39,10 +39,7 @@ from deblur_core.video.streams import (
     read_packets,
 )
 
-__all__ = ["CarriedStream", "Part", "RebuildReport", "output_name", "rebuild"]
-
-Part = Source | Callable[[], BinaryIO]
-"""A part file: a path, an open file, or a function that opens one (so that no two need be open at once)"""
+__all__ = ["CarriedFrames", "CarriedStream", "Part", "RebuildReport", "output_name", "rebuild"]
 
 _MOVIE_TIMESCALE = 90000
 _LARGEST_TIMESCALE = 2**31 - 1
@@ -79,11 +76,13 @@ def rebuild(
     out_path: str | os.PathLike[str],
     name: str,
     slow: SlowedFrames | None = None,
+    carried: CarriedFrames | None = None,
 ) -> RebuildReport:
     """Writes `out_path`, a file of the kind that `name` (the result's name) says, from all parts of the video in order
     and every other stream of `source`.
 
-    index: of the source. slow: the frames of the result, where they are not those of the source.
+    index: of the source. slow: the frames of the result, where they are not those of the source. carried: the frames
+    whose packets are taken from the source; `parts` hold all others.
 
     Raises DeclinedVideoError if the container cannot hold a stream, DamagedVideoError if the source cannot be read to
     its end, VerificationError if the parts are not those of this video.
@@ -101,8 +100,12 @@ def rebuild(
         ) as target:
             copy_container_metadata(original, target)
             described = replace(info, average_rate=rate)
-            video, copies = _add_streams(original, main, target, described, times, parts[0], source_name)
-            pictures = _video_packets(parts, times, metadata, source_name)
+            joins = carried is not None
+            video, copies = _add_streams(original, main, target, described, times, parts[0], source_name, joins)
+            if carried is None:
+                pictures = _video_packets(parts, times, metadata, source_name)
+            else:
+                pictures = joined_packets(parts, carried, index, is_mp4_family(muxer), source_name)
             counts = _mux(original, target, video, copies, pictures, source_name)
             streams = tuple(
                 CarriedStream(each.index, each.type, *counts.get(each.index, (0, 0)))
@@ -120,6 +123,7 @@ def _add_streams(
     times: FrameTimes,
     first_part: Part,
     source_name: str,
+    joins: bool,
 ) -> tuple[Any, dict[int, Stream]]:
     """The video stream of the result, and the copies of the others by their index in the source."""
     kept = carried_streams(original, main, target.format.name)
@@ -127,7 +131,7 @@ def _add_streams(
     copies: dict[int, Stream] = {}
     for stream in sorted([main, *kept], key=lambda each: each.index):
         if stream.index == main.index:
-            video = _add_video(target, main, info, times, first_part)
+            video = _add_video(target, main, info, times, first_part, joins)
         else:
             copies[stream.index] = add_copy(target, stream, source_name)
     try:
@@ -141,9 +145,14 @@ def _add_streams(
     return video, copies
 
 
-def _add_video(target: OutputContainer, main: VideoStream, info: VideoInfo, times: FrameTimes, first_part: Part) -> Any:
-    """The result's video stream: parameters of the parts; of the source what lies outside the pictures."""
-    with _open_part(first_part) as part:
+def _add_video(
+    target: OutputContainer, main: VideoStream, info: VideoInfo, times: FrameTimes, first_part: Part, joins: bool
+) -> Any:
+    """The result's video stream: parameters of the parts; of the source what lies outside the pictures.
+
+    joins: packets of the source stay, so its parameters are needed too.
+    """
+    with open_part(first_part) as part:
         encoded = part.streams.video[0]
         same_codec = encoded.codec_context.codec.canonical_name == info.codec
         # The source's stream brings side data along (mastering display, stereo, …) that PyAV cannot set one by one.
@@ -151,6 +160,9 @@ def _add_video(target: OutputContainer, main: VideoStream, info: VideoInfo, time
         video: Any = target.add_stream_from_template(template, opaque=True)
         context, described = video.codec_context, encoded.codec_context
         context.extradata = described.extradata
+        if joins:
+            own = parse_header(described.extradata or b"")
+            context.extradata = parse_header(info.extradata).joined(own).to_bytes()
         context.pix_fmt = described.pix_fmt
     if same_codec and info.codec == "hevc" and is_mp4_family(target.format.name) and info.codec_tag in ("hvc1", "hev1"):
         context.codec_tag = info.codec_tag
@@ -211,30 +223,12 @@ def _video_packets(
     """The packets of all parts with real times: pts of the frames; dts the sorted pts, moved back by as many frames as
     the encoder reorders, the smallest shift that keeps dts rising and at or before pts."""
     durations = times.durations()
-    first_frame, depth, extradata = 0, 0, None
-    for number, part in enumerate(parts):
-        with _open_part(part) as container:
-            stream = container.streams.video[0]
-            if number == 0:
-                depth, extradata = stream.codec_context.reorder_depth, stream.codec_context.extradata
-            elif stream.codec_context.extradata != extradata:
-                raise VerificationError(f"{name}: part {number} was encoded with other parameters than part 0")
-            count = 0
-            for packet in container.demux(stream):
-                if not packet.size:
-                    continue
-                frame = first_frame + round(Fraction(packet.pts or 0) * packet.time_base / ORDINAL_TICK)
-                timed = _timed(packet, frame, first_frame + count - depth, times, durations, name)
-                yield with_metadata(timed, metadata[frame]) if frame in metadata else timed
-                count += 1
-        first_frame += count
-    if first_frame != times.frame_count:
-        raise VerificationError(f"{name}: its parts hold {first_frame} frames, the video {times.frame_count}")
+    for each in part_packets(parts, times.frame_count, name):
+        timed = _timed(each.packet, each.shown, each.decoded - each.reorder_depth, times, durations, name)
+        yield with_metadata(timed, metadata[each.shown]) if each.shown in metadata else timed
 
 
 def _timed(packet: Packet, frame: int, dts_frame: int, times: FrameTimes, durations: np.ndarray, name: str) -> Packet:
-    if frame >= times.frame_count:
-        raise VerificationError(f"{name}: its parts hold more than the {times.frame_count} frames of the video")
     packet.time_base = times.time_base
     packet.pts = int(times.pts[frame])
     # Before the first frame the times go on at its own pace.
@@ -245,17 +239,6 @@ def _timed(packet: Packet, frame: int, dts_frame: int, times: FrameTimes, durati
     if packet.dts > packet.pts:
         raise VerificationError(f"{name}: frame {frame} is decoded after it is shown; its part is damaged")
     return packet
-
-
-@contextmanager
-def _open_part(part: Part) -> Iterator[InputContainer]:
-    opened = part() if callable(part) else part
-    try:
-        with open_input(opened, "an encoded part") as container:
-            yield container
-    finally:
-        if callable(part):
-            cast("BinaryIO", opened).close()
 
 
 def _muxer_options(original: InputContainer, times: FrameTimes, muxer: str, name: str) -> dict[str, str]:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
+import numpy as np
 from av.container import InputContainer
 
 from deblur_core.errors import VerificationError, VideoError
+from deblur_core.video.carried_check import compare_carried
 from deblur_core.video.containers import is_mp4_family, muxer_for
 from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.pixel_format import plain_name
@@ -40,11 +42,17 @@ class _PacketTrace:
 
 
 def verify_rebuilt(
-    source: Source, result_path: str | os.PathLike[str], info: VideoInfo, times: FrameTimes, name: str
+    source: Source,
+    result_path: str | os.PathLike[str],
+    info: VideoInfo,
+    times: FrameTimes,
+    name: str,
+    stay: np.ndarray | None = None,
 ) -> None:
     """Compares the file `result_path`, to be published as `name`, with its source, which `info` describes, and with the
     frames that it must have: those of its source, or for slow motion those of `slowed`.
 
+    stay: bool [N], the frames whose packets must be those of the source, byte for byte.
     Times must be equal exactly in MP4, MOV and transport streams, within one tick in Matroska. Raises VerificationError
     naming the first difference.
     """
@@ -55,6 +63,8 @@ def verify_rebuilt(
         raise VerificationError(f"{name}: the rebuilt file is not readable: {error}") from error
     _compare_description(info, result, muxer, name)
     _compare_frames(result_path, info, times, muxer, name)
+    if stay is not None:
+        compare_carried(source, result_path, times, stay, is_mp4_family(muxer), name)
     _compare_other_streams(source, result_path, muxer, name)
 
 
@@ -130,6 +140,11 @@ def _compare_frame(
         raise VerificationError(f"{name}: frame {number} of the result is damaged")
     if (frame.width, frame.height) != (info.width, info.height):
         raise VerificationError(f"{name}: frame {number} of the result is {frame.width}x{frame.height}")
+    before_tags, after_tags = (
+        [_tag(int(each)) for each in (by.colorspace, by.color_primaries, by.color_trc)] for by in (info, frame)
+    )
+    if before_tags != after_tags:
+        raise VerificationError(f"{name}: frame {number} of the result has colour tags {after_tags}, not {before_tags}")
 
 
 def _compare_other_streams(source: Source, result_path: str | os.PathLike[str], muxer: str, name: str) -> None:

@@ -71,8 +71,8 @@ def _run_flow(settings: Settings, inventory: Inventory, force: bool, as_json: bo
 
 
 _FLOW_PARAMETERS = (
-    "source", "destination", "restorer", "weights", "selector", "threshold", "stride", "slow_motion", "codec", "crf",
-    "device", "work", "ray_address", "segment_frames",
+    "source", "destination", "restorer", "weights", "selector", "threshold", "stride", "slow_motion", "reencode",
+    "codec", "crf", "device", "work", "ray_address", "segment_frames",
 )  # fmt: skip
 
 

@@ -105,6 +105,12 @@ def test_the_threshold_is_compared_in_the_precision_of_the_labels(threshold: flo
     assert frame_manifest(frames, labels, threshold, [], "")["is_blurred"].to_pylist() == [True]
 
 
+def test_rows_written_before_there_were_the_last_columns_are_read() -> None:
+    table, metadata = from_bytes(records_to_bytes([RECORD]), "v")
+    older = to_bytes(table.drop_columns(["carried", "reencoded_because"]), metadata)
+    assert records_from_bytes(older, "v") == {RECORD.video: RECORD}
+
+
 def test_labels_of_parts_are_joined_and_cut() -> None:
     parts = [
         labels_table(SegmentLabels(first, np.arange(first, first + 10) / 100, np.arange(10) % 2 == 0))

@@ -41,7 +41,7 @@ def test_every_setting_can_come_from_the_file(place: Path) -> None:
     (place / "restore.toml").write_text(
         'source = "in"\ndestination = "out"\nwork = "tmp"\nrestorer = "default"\nselector = "default"\n'
         'weights = "own.safetensors"\n'
-        "threshold = 0.1\nstride = 2\nslow_motion = 1\n"
+        "threshold = 0.1\nstride = 2\nslow_motion = 1\nreencode = true\n"
         'codec = "hevc"\ncrf = 20\ndevice = "cpu"\nsegment_frames = 50\nshard_videos = 3\n'
         'ray_address = "auto"\nvideo_suffixes = ["MP4", ".mov"]\n'
     )
@@ -49,6 +49,7 @@ def test_every_setting_can_come_from_the_file(place: Path) -> None:
     assert {origin_of(name, {}) for name in Settings.model_fields} == {"file restore.toml"}
     assert settings.video_suffixes == (".mp4", ".mov")
     assert settings.restore_options().crf == 20.0
+    assert settings.restore_options().reencode
     assert settings.restore_options().weights == str(place / "own.safetensors")
 
 

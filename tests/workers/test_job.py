@@ -48,7 +48,7 @@ def test_without_slow_motion_what_was_restored_before_there_was_any_counts() -> 
     assert JOB.frames_hash == before
 
 
-@pytest.mark.parametrize("option", [{"codec": "hevc"}, {"crf": 18.0}])
+@pytest.mark.parametrize("option", [{"codec": "hevc"}, {"crf": 18.0}, {"reencode": True}])
 def test_the_encoding_leaves_labels_and_restored_frames_as_they_are(option: dict[str, Any]) -> None:
     assert changed(with_options(**option)) == (False, False, True)
 

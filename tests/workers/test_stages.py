@@ -146,6 +146,17 @@ def test_the_restored_frames_are_what_changed(finished: tuple[Line, Path, VideoR
     assert all(before[number] != after[number] for number in restored)
 
 
+def test_a_gop_without_a_restored_frame_keeps_its_bytes(finished: tuple[Line, Path, VideoRecord]) -> None:
+    line, folder, record = finished
+    restored = {row["frame"] for row in line.manifest("clip.mp4") if row["action"] == "restored"}
+    assert not restored & set(range(36, 48))
+    before, after = (packet_hashes(folder / place / "clip.mp4", "video") for place in ("in", "out"))
+    same = [old == new for old, new in zip(before, after, strict=True)]
+    assert all(same[36:])
+    assert (record.carried, record.reencoded_because) == (sum(same), None)
+    assert sum(same) <= 48 - len(restored)
+
+
 def test_a_restored_frame_is_sharper_and_says_who_restored_it(finished: tuple[Line, Path, VideoRecord]) -> None:
     line, _, _ = finished
     for row in line.manifest("clip.mp4"):
@@ -183,6 +194,23 @@ def test_what_was_done_before_a_kill_is_not_done_again(archive: Path) -> None:
     assert second.restore("clip.mp4") is not None
     assert second.calls == Counter(publish=1)
     assert second.reused == first.calls
+
+
+def test_only_gops_with_restored_frames_are_encoded_unless_all_are_asked_for(archive: Path) -> None:
+    source = shaken_clip(archive / "in" / "clip.mp4", shaken=((2, 6),))
+    line, whole = Line(job_in(archive)), Line(with_options(job_in(archive), reencode=True))
+    assert line.restore("clip.mp4", until="publish") is None
+    assert whole.restore("clip.mp4", until="publish") is None
+    assert (whole.calls, whole.reused["deblur"]) == (Counter(assemble=2), line.calls["deblur"])
+    first, second = (
+        [job.part_key(SegmentTask(line.task("clip.mp4"), 0, n, n + 24)) for n in (0, 24)]
+        for job in (line.job, whole.job)
+    )
+    assert [line.stores.work.exists(key) for key in [*first, *second]] == [True, False, True, True]
+    record = whole.restore("clip.mp4")
+    assert record is not None
+    assert (record.carried, record.reencoded_because) == (0, "that was asked for (--reencode)")
+    assert not set(packet_hashes(archive / "out" / "clip.mp4", "video")) & set(packet_hashes(source, "video"))
 
 
 def test_a_kill_between_manifest_and_tidying_leaves_nothing_for_ever(archive: Path) -> None:

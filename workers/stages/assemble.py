@@ -1,8 +1,12 @@
-"""Assemble: a segment's frames, restored ones in the place of their originals, encoded as one part of the new video."""
+"""Assemble: a segment's frames, restored ones in the place of their originals, encoded as one part of the new video.
+
+Where the packets of untouched GOPs can stay as they are, a part holds the frames of the others only, and a segment
+without a restored frame has none.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,12 +16,14 @@ from av.video.frame import VideoFrame
 from deblur_core.errors import ObjectNotFoundError
 from deblur_core.manifests.frames import RESTORED, FrameOutcome, from_bytes, outcomes_from
 from deblur_core.video.decode import decode_frames
-from deblur_core.video.encode import EncodeSettings, choose_encoder, encode_segment
+from deblur_core.video.encode import encode_segment
+from deblur_core.video.independent_gops import gop_starts
 from deblur_core.video.overlay import read_overlay
 from deblur_core.video.slow_motion import frame_of
-from workers.job import Job, SegmentTask, deblur_spans, suffix_of
+from workers.job import Job, SegmentTask, deblur_spans
 from workers.planned_video import PlannedVideos, Stores, open_video
 from workers.results import Assembled
+from workers.stages.encoding import encoded_frames, encoding_of
 
 
 class AssembleStage:
@@ -32,27 +38,35 @@ class AssembleStage:
         try:
             return Assembled(self._stores.work.head(key).size_bytes), True
         except ObjectNotFoundError:
-            return Assembled(self._encode(task, key)), False
+            return self._encode(task, key)
 
-    def _encode(self, task: SegmentTask, key: str) -> int:
+    def _encode(self, task: SegmentTask, key: str) -> tuple[Assembled, bool]:
         planned = self._videos.get(task.video)
-        options = self._job.options
-        suffix = suffix_of(self._job.output_key(task.video, rebuilt=True))
-        choice = choose_encoder(planned.info, suffix, EncodeSettings(codec=options.codec, crf=options.crf))
+        encoding = encoding_of(self._job, task.video, planned)
         spans = [(span, outcomes) for span in deblur_spans(task) if (outcomes := self._restored(span))]
         restored = [outcome for _, outcomes in spans for outcome in outcomes]
         marks = np.zeros(task.frame_count, bool)
         marks[[outcome.frame - task.first_frame for outcome in restored]] = True
-        marks = np.repeat(marks, np.where(marks, options.slow_motion, 1))
+        encoded = encoded_frames(planned, encoding, task, marks)
+        if not encoded.any():
+            return Assembled(0), True
+        runs = [(task.first_frame + start, task.first_frame + stop) for start, stop in _runs(encoded)]
+        starts: set[int] = set()
+        if encoding.whole_because is None and planned.index.gop is not None:
+            starts = gop_starts(planned.index.gop, np.flatnonzero(encoded) + task.first_frame)
+        moments = self._job.options.slow_motion
+        marks = np.repeat(marks[encoded], np.where(marks[encoded], moments, 1))
         backwards = {outcome.frame for outcome in restored if outcome.backwards}
         with TemporaryDirectory(prefix="restore-archive-") as folder, ExitStack() as files:
             source = files.enter_context(open_video(self._stores.source, task.video))
-            decoded = decode_frames(source, planned.index, task.first_frame, task.stop_frame, task.video.video)
-            moments = in_order(self._overlays([span for span, _ in spans]), options.slow_motion, backwards)
-            decoded = overlaid(decoded, moments, task.video.video)
+            decoded = chain.from_iterable(
+                decode_frames(source, planned.index, start, stop, task.video.video) for start, stop in runs
+            )
+            overlays = in_order(self._overlays([span for span, _ in spans]), moments, backwards)
+            frames = (frame for _, frame in overlaid(decoded, overlays, task.video.video))
             path = Path(folder) / "part.mkv"
-            encode_segment((frame for _, frame in decoded), marks, planned.info, choice, path)
-            return self._stores.work.put_file(key, path).size_bytes
+            encode_segment(frames, marks, planned.info, encoding.choice, path, starts)
+            return Assembled(self._stores.work.put_file(key, path).size_bytes), False
 
     def _overlays(self, spans: list[SegmentTask]) -> Iterator[tuple[int, VideoFrame]]:
         """What the overlays of all spans hold, in order, one open at a time."""
@@ -68,6 +82,12 @@ class AssembleStage:
         except ObjectNotFoundError:
             return []
         return [outcome for outcome in outcomes_from(table) if outcome.action == RESTORED]
+
+
+def _runs(marks: np.ndarray) -> list[tuple[int, int]]:
+    """(start, stop) of the runs of true in bool [n]."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marks, [False]]).astype(np.int8)))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 def in_order(

@@ -6,14 +6,14 @@ A video that nothing was changed in is copied byte for byte. The manifest is wri
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import numpy as np
 
-from deblur_core.errors import AccessDeniedError, ObjectNotFoundError
+from deblur_core.errors import AccessDeniedError, ObjectNotFoundError, VerificationError
 from deblur_core.manifests.frames import (
     REJECTED,
     RESTORED,
@@ -30,12 +30,21 @@ from deblur_core.manifests.videos import RESTORED as VIDEO_RESTORED
 from deblur_core.manifests.videos import UNCHANGED, VideoRecord
 from deblur_core.storage import ObjectInfo
 from deblur_core.video.containers import muxer_for
-from deblur_core.video.rebuild import rebuild
+from deblur_core.video.rebuild import CarriedFrames, rebuild
 from deblur_core.video.slow_motion import SlowedFrames, slowed
 from deblur_core.video.verify import verify_rebuilt
 from workers.job import Job, SegmentTask, VideoTask, deblur_spans
 from workers.planned_video import PlannedVideo, PlannedVideos, Stores, open_video
 from workers.results import Published
+from workers.stages.encoding import encoded_frames, encoding_of
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a video was rebuilt: frames whose packets stayed as they were, and why none did."""
+
+    carried: int
+    reencoded_because: str | None
 
 
 class PublishStage:
@@ -52,8 +61,9 @@ class PublishStage:
         spans = [span for segment in segments for span in deblur_spans(segment)]
         outcomes = [outcome for span in spans for outcome in self._outcomes(span)]
         restored = [outcome.frame for outcome in outcomes if outcome.action == RESTORED]
+        result = Result(0, None)
         if restored:
-            output = self._rebuild(task, planned, segments, restored)
+            output, result = self._rebuild(task, planned, segments, restored)
         else:
             output = self._stores.destination.copy_from(
                 self._stores.source,
@@ -61,7 +71,7 @@ class PublishStage:
                 self._job.output_key(task, rebuilt=False),
                 ObjectInfo(task.video, task.size_bytes, task.etag, 0.0),
             )
-        record = self._record(task, labels, outcomes, output)
+        record = self._record(task, labels, outcomes, output, result)
         self._remove_former(task, output.key)
         self._write_manifest(task, planned, labels, outcomes, record)
         self._stores.work.delete_prefix(self._job.video_prefix(task))
@@ -69,17 +79,36 @@ class PublishStage:
 
     def _rebuild(
         self, task: VideoTask, planned: PlannedVideo, segments: list[SegmentTask], restored: list[int]
-    ) -> ObjectInfo:
+    ) -> tuple[ObjectInfo, Result]:
         key = self._job.output_key(task, rebuilt=True)
+        marks = np.zeros(planned.index.frame_count, bool)
+        marks[restored] = True
+        encoding = encoding_of(self._job, task, planned)
+        encoded = [
+            encoded_frames(planned, encoding, each, marks[each.first_frame : each.stop_frame]) for each in segments
+        ]
+        stay = ~np.concatenate(encoded)
+        because = encoding.whole_because
+        if because is None and not stay.any():
+            because = "each of its GOPs begins with a restored frame, hides frames or is longer than a segment"
+        parts = [
+            self._opener(self._job.part_key(each)) for each, some in zip(segments, encoded, strict=True) if some.any()
+        ]
         slow = self._slowed(task, planned, restored, key)
         with TemporaryDirectory(prefix="restore-archive-") as folder:
             path = Path(folder) / Path(key).name
-            parts = [self._opener(self._job.part_key(segment)) for segment in segments]
+            with open_video(self._stores.source, task) as source, open_video(self._stores.source, task) as again:
+                carried = CarriedFrames(stay, again) if because is None else None
+                rebuild(source, task.video, planned.info, planned.index, parts, path, key, slow, carried)
             with open_video(self._stores.source, task) as source:
-                rebuild(source, task.video, planned.info, planned.index, parts, path, key, slow)
-            with open_video(self._stores.source, task) as source:
-                verify_rebuilt(source, path, planned.info, slow.times if slow else planned.index, key)
-            return self._stores.destination.put_file(key, path)
+                times = slow.times if slow else planned.index
+                try:
+                    verify_rebuilt(source, path, planned.info, times, key, None if because else stay)
+                except VerificationError as error:
+                    if because is not None:
+                        raise
+                    raise VerificationError(f"{error}; run with --reencode to have all of it encoded") from error
+            return self._stores.destination.put_file(key, path), Result(int(stay.sum()), because)
 
     def _slowed(self, task: VideoTask, planned: PlannedVideo, restored: list[int], key: str) -> SlowedFrames | None:
         """The frames of the result where slow motion makes them other than those of the source."""
@@ -125,7 +154,12 @@ class PublishStage:
             return []
 
     def _record(
-        self, task: VideoTask, labels: SegmentLabels, outcomes: list[FrameOutcome], output: ObjectInfo
+        self,
+        task: VideoTask,
+        labels: SegmentLabels,
+        outcomes: list[FrameOutcome],
+        output: ObjectInfo,
+        result: Result,
     ) -> VideoRecord:
         restored = sum(outcome.action == RESTORED for outcome in outcomes)
         return VideoRecord(
@@ -144,6 +178,8 @@ class PublishStage:
             rejected=sum(outcome.action == REJECTED for outcome in outcomes),
             run_id=self._job.run_id,
             finished_at=int(time.time() * 1000),
+            carried=result.carried,
+            reencoded_because=result.reencoded_because,
         )
 
     def _write_manifest(

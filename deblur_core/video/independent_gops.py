@@ -1,0 +1,120 @@
+"""Finds the GOPs of an H.264 stream whose packets may stay as they are while those around them are encoded again.
+
+Such a GOP goes from one IDR picture to the next: decoding it needs nothing from outside, and an IDR picture ends all
+that came before. A keyframe that is none (a recovery point, an open GOP) belongs to the GOP before it. It looks at the
+first bytes of packets and knows no encoder.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import numpy as np
+from av.packet import Packet
+
+from deblur_core.video.bits import BitstreamError
+from deblur_core.video.h264 import IDR_SLICE, PPS, SPS, Header, kind_of, parse_header, units
+
+_PICTURE = range(1, 6)
+# Slices in partitions, auxiliary pictures, and the further layers and views of scalable and multiview coding. What only
+# says which layer a picture belongs to (14) does no harm: many phones write it.
+_TOO_RICH = {2, 3, 4, 15, 19, 20, 21}
+NOWHERE = -1
+
+
+class GopWatch:
+    """Sees the packets of the stream in decoding order and numbers their GOPs."""
+
+    def __init__(self, extradata: bytes | None) -> None:
+        """extradata: the stream's, an avcC header where GOPs can be told apart."""
+        self.hindrance: str | None = None
+        """why no GOP of this stream can stay, in words"""
+        self._numbers = array("i")
+        self._spoiled: set[int] = set()
+        self._current = NOWHERE
+        self._header: Header | None = None
+        try:
+            self._header = parse_header(extradata or b"")
+        except BitstreamError as error:
+            self.hindrance = str(error)
+
+    def see(self, packet: Packet, shown: bool) -> None:
+        """Takes in the next packet; a GOP with one that is not shown (`shown`) cannot stay."""
+        if self.hindrance is None:
+            try:
+                self._look(packet)
+            except BitstreamError as error:
+                self.hindrance = str(error)
+        if shown:
+            self._numbers.append(self._current)
+        else:
+            self._spoiled.add(self._current)
+
+    def _look(self, packet: Packet) -> None:
+        assert self._header is not None
+        if packet.has_sidedata("new_extradata"):
+            raise BitstreamError("its header changes on the way")
+        picture = None
+        for unit in units(memoryview(packet)):
+            kind = kind_of(unit)
+            if kind in (SPS, PPS) and bytes(unit) not in self._header.sequence_sets + self._header.picture_sets:
+                raise BitstreamError("it has parameter sets between its pictures that are not those of its header")
+            if kind in _TOO_RICH:
+                raise BitstreamError(f"its pictures come with NAL units of type {kind}")
+            if picture is None and kind in _PICTURE:
+                picture = kind
+        if picture == IDR_SLICE:
+            self._current += 1
+
+    def numbers(self, pts: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray | None:
+        """int32 [N]: for each frame in order of `pts` (int64 [P], of the shown packets in decoding order) the number of
+        its GOP, never falling, or NOWHERE (-1) where its packet cannot stay; None where none can.
+
+        kept: bool [P], which of the packets are frames of the video; N of them are.
+        """
+        numbers: np.ndarray[Any, Any] = np.frombuffer(self._numbers, np.int32)
+        if self.hindrance is not None:
+            return None
+        spoiled = set(self._spoiled)
+        if kept is not None:
+            spoiled |= {int(number) for number in np.unique(numbers[~kept])}
+            numbers, pts = numbers[kept], pts[kept]
+        shown = numbers[np.argsort(pts, kind="stable")]
+        if (np.diff(shown) < 0).any():
+            self.hindrance = "its pictures are shown in another order than their GOPs"
+            return None
+        return np.where(np.isin(shown, list(spoiled)), NOWHERE, shown).astype(np.int32)
+
+
+def clean_cuts(pts: np.ndarray) -> np.ndarray:
+    """bool [N]: where packets in decoding order (pts int64 [N]) can be cut in two that do not overlap in time: as many
+    frames lie before the cut as packets do."""
+    latest_before = np.concatenate([[np.iinfo(np.int64).min], np.maximum.accumulate(pts)[:-1]])
+    cuts: np.ndarray = latest_before < np.minimum.accumulate(pts[::-1])[::-1]
+    return cuts
+
+
+def to_encode(gop: np.ndarray, is_cut: np.ndarray, first_frame: int, restored: np.ndarray) -> np.ndarray:
+    """bool [n]: which frames of a segment are encoded: those of its GOPs with a restored frame, from the last place
+    before that at which they can be cut; those whose packets cannot stay; those of a GOP that goes on beyond it.
+
+    gop: int32 [N] as `GopWatch.numbers` gives it, is_cut: bool [N] as the index has it, of the whole video; restored:
+    bool [n], of the segment's frames.
+    """
+    stop_frame = first_frame + len(restored)
+    own = gop[first_frame:stop_frame]
+    around = [gop[place] for place in (first_frame - 1, stop_frame) if 0 <= place < len(gop)]
+    encoded: np.ndarray = np.isin(own, [NOWHERE, *around])
+    for number in np.unique(own[restored & ~encoded]):
+        frames = np.flatnonzero(own == number)
+        before = frames[frames <= frames[restored[frames]][0]]
+        encoded[before[is_cut[first_frame + before]][-1] : frames[-1] + 1] = True
+    return encoded
+
+
+def gop_starts(gop: np.ndarray, encoded: np.ndarray) -> set[int]:
+    """Places in `encoded` (int64 [n], rising frame numbers) at which a GOP must start: after frames that stay, and
+    where one of the source's starts, so that seeking stays as quick as it was."""
+    goes_on = (np.diff(encoded) == 1) & (np.diff(gop[encoded]) == 0)
+    return {0, *(int(place) + 1 for place in np.flatnonzero(~goes_on))}
