@@ -16,13 +16,19 @@ FEATURES = (
     "strong_0", "weak_0", "strong_1", "weak_1", "strong_2", "weak_2",
     "laplacian_0", "laplacian_1", "laplacian_2",
     "steepness_0", "steepness_1", "peak_0", "peak_1",
+    "along_0_0", "along_0_45", "along_0_90", "along_0_135", "along_1_0", "along_1_45", "along_1_90", "along_1_135",
 )  # fmt: skip
-"""mean: [0, 1]; contrast, eigenvalues, Laplacian and peaks: log2 of 8-bit grey levels (RMS); steepness: [0, 1]."""
+"""mean: [0, 1]; contrast, eigenvalues, Laplacian, peaks and slopes along a direction (along_LEVEL_DEGREES): log2 of
+8-bit grey levels (RMS); steepness: [0, 1]."""
+
+DIRECTIONS = (0, 45, 90, 135)
+"""Degrees: motion takes what lies along it and leaves what lies across; a lens out of focus takes all alike."""
 
 SHORTER_SIDE_MEASURED = 720
 """Larger frames are reduced until their shorter side is this many pixels: finer blur than that cannot be seen."""
 
 _LEVELS = 3
+_DIRECTED_LEVELS = 2
 _FLOOR = 0.25
 _TILES_ACROSS = 8
 _LEAST_TILE = 24
@@ -83,6 +89,11 @@ def _measure_level(plane: np.ndarray, number: int, rows: int, columns: int, valu
     middle, spread = (xx + yy) / 2.0, np.sqrt(((xx - yy) / 2.0) ** 2 + xy * xy)
     values[f"strong_{number}"] = _log_rms(middle + spread)
     values[f"weak_{number}"] = _log_rms(np.maximum(middle - spread, 0.0))
+    if number < _DIRECTED_LEVELS:
+        for degrees in DIRECTIONS:
+            cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+            along = cosine * cosine * xx + sine * sine * yy + 2.0 * cosine * sine * xy
+            values[f"along_{number}_{degrees}"] = _log_rms(np.maximum(along, 0.0))
     laplacian = cv2.Laplacian(plane, cv2.CV_32F, ksize=1)
     values[f"laplacian_{number}"] = _log_rms(mean(laplacian * laplacian))
     if number < 2:

@@ -1,29 +1,35 @@
 """Which frames of a stretch of video are motion-blurred: a small net on tile features and their place in time.
 
-Runs on numpy alone, so a process that only classifies never loads torch (deblur_core/training/selector.py trains the
-same net with it). Knows no file format but its own weights, and no pixels beyond deblur_core/blur_features.py.
+A second one looks at what became blurred and takes back what is only out of focus (deblur_core/models/focus_cues.py).
+Runs on numpy alone, so a process that only classifies never loads torch (deblur_core/training/selector.py and
+selector_focus.py train the same nets with it). Knows no file format but its own weights, and no pixels beyond
+deblur_core/blur_features.py.
 """
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from deblur_core.blur_features import FEATURES, tile_features
 from deblur_core.errors import WeightsError
+from deblur_core.models.focus_cues import CUES, focus_cues
+from deblur_core.models.selector import Selector
 
-ARCHITECTURE = "tile-context-mlp/1"
+ARCHITECTURE = "tile-context-mlp/2"
 
 NEAR_FRAMES, AROUND_FRAMES = 3, 10
 _CUT_LEAST, _CUT_RATIO, _CUT_NEIGHBOURS = 0.06, 5.0, 8
 _CHUNK_FRAMES = 64
 
-TILE_INPUTS = 5 * len(FEATURES) + 1
+JUDGED = FEATURES.index("along_0_0")
+"""So many of a tile's features, the first, say whether it is blurred; the others only in which direction."""
+
+TILE_INPUTS = 5 * JUDGED + 1
 """A tile's features, their differences to four references in time, and how much context there was (`in_context`)."""
 
 
@@ -32,6 +38,12 @@ LEAST_CONTRAST = 0.0
 
 SHARPNESS = 4.0
 """Of the soft maximum over tiles: 0 would be their mean, infinity the maximum alone."""
+
+LEAST_LOST = 0.05
+"""log2 of slopes: where a frame lost less than this against its shot, nothing says whether motion or focus took it."""
+
+_LAYERS = ("tile1", "tile2", "frame1", "frame2")
+_FOCUS_LAYERS = ("focus1", "focus2", "focus3")
 
 
 def cuts(features: np.ndarray) -> list[int]:
@@ -49,21 +61,41 @@ def cuts(features: np.ndarray) -> list[int]:
 
 
 def in_context(features: np.ndarray) -> np.ndarray:
-    """float32 [T, tiles, F] of one stretch → [T, tiles, 5 F + 1]: each feature, and how far it is from four references.
+    """float32 [T, tiles, F] of one stretch → [T, tiles, TILE_INPUTS]: each judged feature, and how far it is from four
+    references.
 
     The references, for the same tile and within the same shot: the maximum within ±3 and ±10 frames (how much is lost
     against the sharpest neighbour), the 80th percentile and the median of the shot. All differences of a single frame
     are zero; the last value, one over the frames of the shot, tells that from a shot without change.
     """
-    starts = [*cuts(features), len(features)]
-    shots = [_shot_in_context(features[a:b]) for a, b in itertools.pairwise(starts) if b > a]
+    shots = [_shot_in_context(shot[..., :JUDGED]) for shot in _shots(features)]
     return np.concatenate(shots) if shots else np.zeros((0, features.shape[1], TILE_INPUTS), np.float32)
+
+
+def focus_context(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """float32 [T, tiles, F] of one stretch → `focus_cues` of its frames: float32 [T, CUES] and [T]."""
+    found = [focus_cues(shot, _moving_max(shot, AROUND_FRAMES), _usual(shot)) for shot in _shots(features)]
+    if not found:
+        return np.zeros((0, CUES), np.float32), np.zeros(0, np.float32)
+    return np.concatenate([cues for cues, _ in found]), np.concatenate([lost for _, lost in found])
+
+
+def _shots(features: np.ndarray) -> Iterator[np.ndarray]:
+    for start, stop in itertools.pairwise([*cuts(features), len(features)]):
+        if stop > start:
+            yield features[start:stop]
+
+
+def _usual(shot: np.ndarray) -> np.ndarray:
+    """The 80th percentile over the shot, [tiles, F]."""
+    percentile: np.ndarray = np.sort(shot, axis=0)[round(0.8 * (len(shot) - 1))]
+    return percentile
 
 
 def _shot_in_context(shot: np.ndarray) -> np.ndarray:
     ordered = np.sort(shot, axis=0)
-    usual = ordered[round(0.8 * (len(shot) - 1))], ordered[(len(shot) - 1) // 2]
-    references = (_moving_max(shot, NEAR_FRAMES), _moving_max(shot, AROUND_FRAMES), usual[0], usual[1])
+    usual, median = ordered[round(0.8 * (len(shot) - 1))], ordered[(len(shot) - 1) // 2]
+    references = (_moving_max(shot, NEAR_FRAMES), _moving_max(shot, AROUND_FRAMES), usual, median)
     context = np.full((*shot.shape[:2], 1), 1.0 / len(shot), np.float32)
     return np.concatenate([shot, *(shot - reference for reference in references), context], axis=2)
 
@@ -73,33 +105,33 @@ def _moving_max(shot: np.ndarray, reach: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=0).max(axis=-1)
 
 
-class BlurSelector:
+class BlurSelector(Selector):
     """Blur probabilities of frames that belong together. `default_threshold` is where its errors were balanced."""
 
     def __init__(self, tensors: dict[str, np.ndarray], weights_sha256: str, name: str = "default") -> None:
-        self.name = name
-        self.weights_sha256 = weights_sha256
-        self.default_threshold = 0.5
+        super().__init__(name, weights_sha256)
         self._tensors = tensors
 
     @classmethod
-    def load(cls, path: Path, name: str = "default") -> "BlurSelector":
-        """Reads a safetensors file. Raises WeightsError when it is missing or is not of this architecture."""
+    def load(cls, path: Path, name: str = "default", device: str = "auto") -> "BlurSelector":
+        """Reads a safetensors file; runs on numpy whatever the device.
+
+        Raises WeightsError when the file is missing or is not of this architecture.
+        """
         try:
             data = Path(path).read_bytes()
             tensors = {key: value.astype(np.float32) for key, value in load(data).items()}
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"selector weights {path} cannot be read: {error}; install the package again") from error
-        expected = {"scale.mean", "scale.deviation"}
-        expected |= {
-            f"{layer}.{part}" for layer in ("tile1", "tile2", "frame1", "frame2") for part in ("weight", "bias")
-        }
-        if set(tensors) != expected or tensors["tile1.weight"].shape[1] != 2 * TILE_INPUTS:
+        expected = {"scale.mean", "scale.deviation", "focus.mean", "focus.deviation"}
+        expected |= {f"{layer}.{part}" for layer in (*_LAYERS, *_FOCUS_LAYERS) for part in ("weight", "bias")}
+        fits = set(tensors) == expected and tensors["tile1.weight"].shape[1] == 2 * TILE_INPUTS
+        if not fits or tensors["focus.mean"].shape != (CUES,):
             raise WeightsError(f"selector weights {path} belong to another architecture than {ARCHITECTURE}")
         return cls(tensors, hashlib.sha256(data).hexdigest(), name)
 
     def frame_features(self, luma: np.ndarray, bits: int | None = None) -> np.ndarray:
-        """uint8 or uint16 [H, W] (`bits` of each sample used) → float32 [tiles, F], under 10 kB."""
+        """uint8 or uint16 [H, W] (`bits` of each sample used) → float32 [tiles, F], under 11 kB."""
         return tile_features(luma, bits)
 
     def probabilities(self, features: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
@@ -115,15 +147,10 @@ class BlurSelector:
             raise ValueError(f"probabilities: wants [T, tiles, {len(FEATURES)}], not {list(stretch.shape)}")
         inputs = in_context(stretch)
         parts = [self._logits(inputs[at : at + _CHUNK_FRAMES]) for at in range(0, len(inputs), _CHUNK_FRAMES)]
-        blurred = (1.0 / (1.0 + np.exp(-np.clip(np.concatenate(parts), -60.0, 60.0)))).astype(np.float32)
+        logits = np.minimum(np.concatenate(parts), self._motion_logits(stretch))
+        blurred = (1.0 / (1.0 + np.exp(-np.clip(logits, -60.0, 60.0)))).astype(np.float32)
         seen = stretch[..., FEATURES.index("contrast")].max(axis=1) > LEAST_CONTRAST
         return np.where(seen, blurred, np.float32(0.0))
-
-    def blur_probability(self, frames: np.ndarray) -> np.ndarray:
-        """RGB [T, H, W, 3], uint8 or full-scale uint16, one stretch of video → float32 [T] in [0, 1]; T may be 0."""
-        if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype not in (np.uint8, np.uint16):
-            raise ValueError(f"blur_probability: wants uint8 or uint16 [T, H, W, 3], not {frames.dtype} {frames.shape}")
-        return self.probabilities([self.frame_features(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)) for frame in frames])
 
     def _logits(self, inputs: np.ndarray) -> np.ndarray:
         """[T, tiles, TILE_INPUTS] → [T]: tiles see the frame's mean too; a soft maximum lets one region decide."""
@@ -135,6 +162,14 @@ class BlurSelector:
         softest = peak[:, 0] + np.log(np.exp(SHARPNESS * (tiles - peak)).mean(axis=1)) / SHARPNESS
         pooled = np.concatenate([softest, tiles.mean(axis=1)], axis=1)
         return self._layer("frame2", np.maximum(self._layer("frame1", pooled), 0.0))[:, 0]
+
+    def _motion_logits(self, stretch: np.ndarray) -> np.ndarray:
+        """[T, tiles, F] → [T]: below 0 where what was lost was lost to focus; infinite where too little was lost."""
+        cues, lost = focus_context(stretch)
+        values = (cues - self._tensors["focus.mean"]) / self._tensors["focus.deviation"]
+        for layer in _FOCUS_LAYERS[:-1]:
+            values = np.maximum(self._layer(layer, values), 0.0)
+        return np.where(lost < LEAST_LOST, np.inf, self._layer(_FOCUS_LAYERS[-1], values)[:, 0])
 
     def _layer(self, name: str, inputs: np.ndarray) -> np.ndarray:
         return inputs @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"]

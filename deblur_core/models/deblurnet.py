@@ -136,6 +136,9 @@ class DeblurNetSelectorNetwork(nn.Module):
     to the loss. Four convolutions have a stride of 2 (the text does not say which: 2, 3, 5 and 7 here, not the input
     layer); all but the first and the last are normalised. The table pools 512 channels to 4096 values, which is a
     grid of 2 x 4 means, and gives both fully connected layers two outputs.
+
+    batch_norm: normalise over the batch, as the table has it, in place of each map, as the text has it. A map that is
+    normalised by itself no longer shows how strong its edges are, which is what tells sharp from blurred.
     """
 
     longest_side: int = 640
@@ -143,7 +146,7 @@ class DeblurNetSelectorNetwork(nn.Module):
     shortest_side: int = 64
     """Below this, normalised maps would hold too few pixels."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch_norm: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels, scale, last = 3, 1, len(_SELECTOR_LAYERS)
@@ -152,7 +155,8 @@ class DeblurNetSelectorNetwork(nn.Module):
             scale *= stride
             plain = number in (1, last)
             layers.append(nn.Conv2d(channels, width, side, stride=stride, padding=side // 2, bias=plain))
-            layers += [] if plain else [InstanceNorm(width, scale)]
+            if not plain:
+                layers.append(nn.BatchNorm2d(width) if batch_norm else InstanceNorm(width, scale))
             layers.append(nn.LeakyReLU(_SELECTOR_SLOPE))
             channels = width
         self.convolutions = nn.Sequential(*layers)

@@ -70,11 +70,14 @@ class NeighbourNAFNet(RestorationNetwork):
         references: int = 2,
         passes: int = 2,
         unshuffle: int = 2,
+        flips: Sequence[Sequence[int]] = ((),),
     ) -> None:
         """references: 2, or 0 for a network of the blurred frame alone; passes: see RestorationNetwork; unshuffle: by
-        how much the picture is folded into channels before anything else, the fast form's 4 or 2."""
+        how much the picture is folded into channels before anything else, 2 or the fast form's 4; flips: see
+        RestorationNetwork."""
         super().__init__()
         self.unshuffle = unshuffle
+        self.flips = tuple(tuple(axes) for axes in flips)
         self.size_multiple = unshuffle * 2 ** len(encoder)
         self.references = references
         self.passes = passes if references else 1

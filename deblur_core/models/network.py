@@ -32,6 +32,9 @@ class RestorationNetwork(nn.Module):
     """What neighbouring tiles share, pixels: at least the radius that a pixel's result depends on visibly."""
     passes: int = 1
     """How often a frame is restored: from the second time on, references are aligned to what the last pass restored."""
+    flips: tuple[tuple[int, ...], ...] = ((),)
+    """Axes of [B, C, H, W] along which its input is turned over and its result back: what it gives is their mean (the
+    geometric self-ensemble of Lim et al. 2017, EDSR)."""
     half_precision: bool = True
     """Whether bfloat16 keeps its result (float32 elsewhere in the program is then not worth its time)."""
 

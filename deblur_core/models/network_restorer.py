@@ -85,7 +85,12 @@ class NetworkRestorer(Restorer):
         network = self.network
         peak = float(np.iinfo(guide.dtype).max)
         x = stack_window(window, network.frames, network.references, self.device, guide)
-        y = run_tiled(self._forward, x, network.size_multiple, self.most_tile_pixels, network.tile_overlap)
+        y = torch.zeros((), device=self.device)
+        for axes in network.flips:
+            turned = run_tiled(
+                self._forward, x.flip(axes), network.size_multiple, self.most_tile_pixels, network.tile_overlap
+            )
+            y = y + turned.float().flip(axes) / len(network.flips)
         restored = y[0].clamp_(0.0, 1.0).mul_(peak).round_().unflatten(0, (network.outputs, 3)).permute(0, 2, 3, 1)
         return restored.cpu().numpy().astype(guide.dtype)
 

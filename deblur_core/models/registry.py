@@ -16,9 +16,9 @@ from deblur_core.models.restorer import ContextNeeds
 from deblur_core.models.weights_file import WEIGHTS_FOLDER, own_weights_hash, pinned_hash, verified_weights
 
 if TYPE_CHECKING:
-    from deblur_core.models.blur_selector import BlurSelector
     from deblur_core.models.network import RestorationNetwork
     from deblur_core.models.network_restorer import NetworkRestorer
+    from deblur_core.models.selector import Selector
 
 Entry = TypeVar("Entry")
 
@@ -47,6 +47,8 @@ class SelectorEntry:
     name: str
     summary: str
     weights: str
+    kind: str
+    """where its class stands, `module:class` under deblur_core.models, so that naming it loads no torch"""
 
 
 RESTORERS = {
@@ -60,6 +62,26 @@ RESTORERS = {
             ContextNeeds(sharp_references=2),
             1_976_108,
             3.85,
+        ),
+        RestorerEntry(
+            "default-fast",
+            "the default's kin for CPUs: quarter resolution, one pass",
+            "default-fast.safetensors",
+            "neighbour_nafnet:NeighbourNAFNet",
+            ContextNeeds(sharp_references=2),
+            2_880_480,
+            0.98,
+            {"width": 48, "encoder": (1, 1, 2), "unshuffle": 4, "passes": 1},
+        ),
+        RestorerEntry(
+            "default-large",
+            "the default's network and weights, the mean of four flips of the picture: for GPUs",
+            "default.safetensors",
+            "neighbour_nafnet:NeighbourNAFNet",
+            ContextNeeds(sharp_references=2),
+            1_976_108,
+            15.41,
+            {"flips": ((), (2,), (3,), (2, 3))},
         ),
         RestorerEntry(
             "deblurnet",
@@ -125,6 +147,13 @@ SELECTORS = {
             "default",
             "sharpness of luma tiles, judged against the frames around by a small net",
             "selector.safetensors",
+            "blur_selector:BlurSelector",
+        ),
+        SelectorEntry(
+            "deblurnet",
+            "DeblurNet's frame selection network (Nahli et al. 2021): each frame alone, in windows",
+            "deblurnet-selector.safetensors",
+            "deblurnet_selector:DeblurNetSelector",
         ),
     )
 }
@@ -187,11 +216,17 @@ def load_restorer(
     return NetworkRestorer(entry.name, network, found, pick_device(device))
 
 
-def load_selector(name: str = "default") -> "BlurSelector":
-    """Builds a selector with its released weights. Raises SettingsError for an unknown name, WeightsError."""
-    from deblur_core.models.blur_selector import BlurSelector
+def load_selector(name: str = "default", device: str = "auto") -> "Selector":
+    """Builds a selector with its released weights on `device` ('auto', 'cpu', 'cuda'); `default` needs none.
 
-    return BlurSelector.load(verified_weights(find_selector(name).weights))
+    Raises SettingsError for an unknown name or device, WeightsError.
+    """
+    entry = find_selector(name)
+    module, _, kind = entry.kind.partition(":")
+    loaded: Selector = getattr(import_module(f"deblur_core.models.{module}"), kind).load(
+        verified_weights(entry.weights), entry.name, device
+    )
+    return loaded
 
 
 @lru_cache(maxsize=8)

@@ -76,6 +76,7 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "default": Recipe(by_psnr, minutes=100.0),
+    "default-fast": Recipe(by_psnr, minutes=40.0),
     "deblurnet": Recipe(by_psnr, patch=128, batch=4),
     "deblurgan": Recipe(by_psnr, patch=128, batch=4),
     "dvd": Recipe(by_psnr, patch=128, batch=6),

@@ -1,14 +1,15 @@
-"""Trains the blur selector on clips that are blurred and compressed for it. Knows no video pipeline and no cluster.
+"""Trains the first net of the default selector: which frames are blurred. Knows no video pipeline and no cluster.
 
-python -m deblur_core.training.selector --data CORPUS --out deblur_core/weights/selector.safetensors --seed 1
+python -m deblur_core.training.selector --data CORPUS --out FIRST.safetensors --seed 1
+
+deblur_core/training/selector_focus.py adds the second net, which tells motion from focus.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -19,19 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from deblur_core.blur_features import FEATURES, tile_features, tile_grid
-from deblur_core.errors import UsageError
-from deblur_core.models.blur_selector import ARCHITECTURE, SHARPNESS, TILE_INPUTS, in_context
-from deblur_core.synthesis.partly_blurred import PartlyBlurredSettings, blur_clip
-from deblur_core.training.clips import HELD_OUT, PHOTO_SUFFIXES, TOO_SOFT, VIDEO_SUFFIXES, load_video, shrink
+from deblur_core.models.blur_selector import SHARPNESS, TILE_INPUTS, in_context
+from deblur_core.training.selector_data import RecordedStretch, kept, motion_stretches
 
-UNCERTAIN = ("shake.mjpeg", "dashcam02", "bee.mp4")
-"""Clips with blur of their own in some frames: their labels would be wrong."""
-
-SOFT_CHECKS = ("solidWhiteRight", "flower.mp4", "test_stereo")
-"""Soft clips without motion blur that stay unseen, to count false alarms on."""
-
-_SIDES = (240, 320, 400, 480, 560, 720)
-_SHARE_SOFTENED, _SHARE_LOCALISED = 0.3, 0.45
+_SHARE_LOCALISED = 0.45
 _FINEST, _LEAST_LOSS = FEATURES.index("laplacian_0"), 0.4
 
 
@@ -43,6 +35,12 @@ class LabelledStretch:
     grid: tuple[int, int]
     features: np.ndarray
     labels: np.ndarray
+
+
+def measured(stretch: RecordedStretch) -> LabelledStretch:
+    """The features of a recorded stretch."""
+    features = np.stack([tile_features(luma) for luma in stretch.lumas])
+    return LabelledStretch(stretch.name, tile_grid(*stretch.lumas.shape[1:]), features, stretch.labels)
 
 
 class _Scale(nn.Module):
@@ -79,89 +77,11 @@ class SelectorNet(nn.Module):
         return self.frame2(F.relu(self.frame1(pooled)))[:, 0]
 
 
-def stretches(data: Path, rounds: Sequence[int], seed: int) -> Iterator[LabelledStretch]:
-    """Every training clip and every fourth photograph once a round, at a new size, blurred and compressed anew.
-
-    Soft clips come in even rounds only. Each stretch depends on the seed, the round and the file alone.
-    """
-    videos = [path for path in sorted(data.glob("video/*/*")) if path.suffix in VIDEO_SUFFIXES]
-    videos = [path for path in videos if not any(name in path.name for name in (*HELD_OUT, *UNCERTAIN, *SOFT_CHECKS))]
-    photos = [path for path in sorted(data.glob("images/*/*")) if path.suffix.lower() in PHOTO_SUFFIXES]
-    if not videos:
-        raise UsageError(f"no clip to train with under {data}: expected video/*/* there")
-    for number in rounds:
-        for place, path in enumerate(videos):
-            rng = np.random.default_rng([seed, number, place])
-            soft = any(name in path.name for name in TOO_SOFT)
-            if soft and number % 2:
-                continue
-            yield _stretch(path.stem, _cut_video(path, rng), rng, blur=not soft and rng.random() > 0.15)
-        for place, path in enumerate(photos[number % 4 :: 4]):
-            rng = np.random.default_rng([seed, number, len(videos) + place])
-            yield _stretch(path.stem, _pan(path, rng), rng, blur=True)
-
-
-def _cut_video(path: Path, rng: np.random.Generator) -> list[np.ndarray]:
-    side, count = int(rng.choice(_SIDES)), int(rng.integers(16, 56))
-    clip = load_video(path, count, side, start=int(rng.integers(0, 160)))
-    if len(clip.frames) < 12:
-        clip = load_video(path, count, side)
-    return clip.frames
-
-
-def _pan(path: Path, rng: np.random.Generator) -> list[np.ndarray]:
-    """A camera that drifts over a photograph in whole pixels: as sharp in every frame as the photograph."""
-    whole = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if whole is None:
-        raise UsageError(f"photograph {path} cannot be read: repair or remove it")
-    photo = shrink(np.ascontiguousarray(whole[..., ::-1]), int(rng.integers(420, 800)))
-    height, width = (int(side * 0.7) // 2 * 2 for side in photo.shape[:2])
-    room = np.array([photo.shape[0] - height, photo.shape[1] - width])
-    place, speed, out = rng.uniform(0.0, 1.0, 2) * room, rng.normal(0.0, 3.0, 2), []
-    for _ in range(int(rng.integers(12, 32))):
-        speed = np.where((place + speed < 0) | (place + speed > room), -speed, speed)
-        place = np.clip(place + speed, 0, room)
-        y, x = place.astype(int)
-        out.append(np.ascontiguousarray(photo[y : y + height, x : x + width]))
-    return out
-
-
-def _stretch(name: str, frames: list[np.ndarray], rng: np.random.Generator, blur: bool) -> LabelledStretch:
-    settings = PartlyBlurredSettings(run_frames=(2, 12), kind_weights=(0.4, 0.2, 0.2, 0.8), share_with_object=0.6)
-    if not blur:
-        settings = PartlyBlurredSettings(blurred_share=(0.0, 0.0))
-    if rng.random() < _SHARE_SOFTENED:
-        sigma = float(rng.uniform(0.6, 1.6))
-        frames = _soften(frames, sigma, rng)
-        settings = replace(settings, blur_pixels=(max(2.5, 3.5 * sigma), 18.0))
-    made = blur_clip(frames, rng, settings)
-    limited = rng.random() < 0.5
-    features = []
-    for frame in made.frames:
-        luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        # Decoded video mostly comes in limited range; RGB gives full range. The net must not care.
-        features.append(tile_features(np.rint(16 + luma * (219 / 255)).astype(np.uint8) if limited else luma))
-    return LabelledStretch(name, tile_grid(*frames[0].shape[:2]), np.stack(features), made.labels)
-
-
-def _soften(frames: list[np.ndarray], sigma: float, rng: np.random.Generator) -> list[np.ndarray]:
-    """Soft in every frame is not motion-blurred: a poor lens or enlarged picture, or all but what is in focus."""
-    soft = [cv2.GaussianBlur(frame, (0, 0), sigma) for frame in frames]
-    if rng.random() < 0.4:
-        return soft
-    height, width = frames[0].shape[:2]
-    field = cv2.resize(rng.standard_normal((3, 4)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    in_focus = np.clip((field - np.quantile(field, rng.uniform(0.2, 0.9))) * 2.0, 0.0, 1.0)[..., None]
-    far = sigma * float(rng.uniform(1.5, 5.0))
-    return [
-        np.rint(frame * in_focus + cv2.GaussianBlur(frame, (0, 0), far) * (1.0 - in_focus)).astype(np.uint8)
-        for frame in frames
-    ]
-
-
 def _window(stretch: LabelledStretch, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A whole stretch, a short part, a single frame, or only its sharp or blurred run: context is not always given."""
-    features = _localised(stretch, rng) if rng.random() < _SHARE_LOCALISED else stretch.features
+    features = stretch.features
+    if rng.random() < _SHARE_LOCALISED:
+        features = localised(stretch, ~stretch.labels, rng)
     count, kind = len(stretch.labels), rng.random()
     start, stop = 0, count
     if 0.55 < kind < 0.8:
@@ -176,14 +96,14 @@ def _window(stretch: LabelledStretch, rng: np.random.Generator) -> tuple[np.ndar
     return in_context(features[start:stop]), stretch.labels[start:stop]
 
 
-def _localised(stretch: LabelledStretch, rng: np.random.Generator) -> np.ndarray:
+def localised(stretch: LabelledStretch, is_sharp: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Confines blurred runs to a rectangle of tiles: the tiles around it come from the nearest sharp frame.
 
-    Only where the rectangle's tiles lost something; a run that cannot be confined so stays as it is.
+    is_sharp: bool [T]. Only where the rectangle's tiles lost something; other runs stay as they are.
     """
     rows, columns = stretch.grid
     features = stretch.features.copy()
-    sharp = np.flatnonzero(~stretch.labels)
+    sharp = np.flatnonzero(is_sharp)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], stretch.labels, [False]]).astype(int)))
     for start, stop in edges.reshape(-1, 2):
         nearest = [int(sharp[np.abs(sharp - number).argmin()]) for number in range(start, stop)]
@@ -252,9 +172,10 @@ def calibrate(net: SelectorNet, unseen: list[LabelledStretch]) -> tuple[float, f
     return shift, float(scales[int(np.argmin(losses))])
 
 
-LEAN = 0.25
+LEAN = 0.5
 """Added to the calibrated logit: fewer missed for a few more false alarms, which cost time but hardly quality, as a
-restorer leaves sharp frames nearly alone and a verdict stands behind it (docs/measurements.md)."""
+restorer leaves sharp frames nearly alone and a verdict stands behind it (docs/measurements.md). More would find more,
+but a video that is sharp throughout would no longer come out as a byte copy."""
 
 
 @torch.inference_mode()
@@ -271,7 +192,7 @@ def fit_calibrated(made: list[LabelledStretch], out: Path, seed: int, epochs: in
     shift, scale = calibrate(first, [s for s in made if s.name in apart])
     net = fit(made, epochs, seed)
     _apply(net, shift, scale)
-    metadata = {"architecture": ARCHITECTURE, "seed": str(seed), "rounds": str(rounds), "epochs": str(epochs)}
+    metadata = {"part": "first of two nets", "seed": str(seed), "rounds": str(rounds), "epochs": str(epochs)}
     save_file({name: value.contiguous() for name, value in net.state_dict().items()}, out, metadata)
     return {"stretches": len(made), "frames": sum(len(s.labels) for s in made), "shift": shift, "scale": scale}
 
@@ -284,11 +205,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--recorded", type=Path, help="folder that keeps the stretches for another training")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     began = time.monotonic()
-    made = list(stretches(asked.data, range(asked.rounds), asked.seed))
+    recorded = kept(motion_stretches, asked.data, range(asked.rounds), asked.seed, asked.recorded)
+    made = [measured(each) for each in recorded]
     report = fit_calibrated(made, asked.out, asked.seed, asked.epochs, asked.rounds)
     sys.stdout.write(json.dumps(report | {"minutes": (time.monotonic() - began) / 60.0}) + "\n")
 

@@ -36,7 +36,7 @@ def inspect_video(video: Path, out: Path | None, selector: str | None, threshold
     from deblur_core.video.probe import probe
     from flows.commands.timeline import draw_timeline
 
-    chosen = load_selector(settings.selector)
+    chosen = load_selector(settings.selector, settings.device)
     info = probe(video, video.name)
     index = index_video(video, video.name, info)
     probability = np.zeros(index.frame_count, np.float32)

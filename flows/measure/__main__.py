@@ -25,6 +25,23 @@ def main() -> int:
     models.add_argument("--shorter-side", type=int, default=360)
     models.add_argument("--seed", type=int, default=1)
     models.add_argument("names", nargs="*", help="restorers [all]")
+    ablations = commands.add_parser("ablations", help="the papers' ablations made again, for docs/models.md")
+    ablations.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sharp videos, photographs")
+    ablations.add_argument("--work", type=Path, default=Path("scratch/measure-ablations"))
+    ablations.add_argument("--minutes-each", type=float, help="processor time that each reference is trained for")
+    ablations.add_argument("--steps", type=int, help="instead: exactly so many steps for each network")
+    ablations.add_argument("--only", nargs="+", default=[], metavar="PAPER")
+    selectors = commands.add_parser("selectors", help="every selector side by side, for docs/models.md")
+    selectors.add_argument("--data", type=Path, required=True, help="folder with video/*/*")
+    selectors.add_argument("--work", type=Path, default=Path("scratch/measure-selectors"))
+    selectors.add_argument("--frames", type=int, default=48)
+    selectors.add_argument("--shorter-side", type=int, default=480)
+    selectors.add_argument("--seeds", type=int, nargs="+", default=[1])
+    selectors.add_argument("--false-alarm-db", type=float, default=1.0, help="what a false alarm counts in harm [1]")
+    selectors.add_argument("--blurred-share", type=float, default=0.3, help="of an archive's frames, for harm [0.3]")
+    pictures = commands.add_parser("pictures", help="each restorer's details of the demonstration, for docs/models.md")
+    pictures.add_argument("--demo", type=Path, default=Path("demo"), help="what make demo left [demo]")
+    pictures.add_argument("--out", type=Path, default=Path("docs/images/restorers.jpg"))
     arguments = parser.parse_args()
     logging.getLogger("libav").setLevel(logging.CRITICAL)
     if arguments.command == "stages":
@@ -36,9 +53,34 @@ def main() -> int:
 
         given = arguments
         return measure_models(given.data, given.work, given.frames, given.shorter_side, given.seed, given.names)
+    if arguments.command == "ablations":
+        return _ablations(arguments)
+    if arguments.command == "pictures":
+        from flows.measure.pictures import measure_pictures
+
+        return measure_pictures(arguments.demo, arguments.out)
+    if arguments.command == "selectors":
+        from flows.measure.selectors import measure_selectors
+
+        given = arguments
+        return measure_selectors(
+            given.data, given.work, given.frames, given.shorter_side, given.seeds, given.false_alarm_db,
+            given.blurred_share,
+        )  # fmt: skip
     from flows.measure.held_out import measure_held_out
 
     return measure_held_out(arguments.data, arguments.work, arguments.seeds, arguments.frames, arguments.shorter_side)
+
+
+def _ablations(given: argparse.Namespace) -> int:
+    from deblur_core.errors import RestoreArchiveError
+    from flows.measure.ablations.run import measure_ablations
+
+    try:
+        return measure_ablations(given.data, given.work, given.minutes_each, given.steps, given.only)
+    except RestoreArchiveError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
 
 
 if __name__ == "__main__":

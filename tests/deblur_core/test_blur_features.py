@@ -60,8 +60,8 @@ def test_deeper_luma_measures_the_same_as_8_bits(bits: int, factor: int) -> None
     assert np.allclose(tile_features(luma.astype(np.uint16) * factor, bits), tile_features(luma), atol=1e-3)
 
 
-def test_a_720p_frame_costs_less_than_10_kilobytes() -> None:
-    assert tile_features(np.zeros((720, 1280), np.uint8)).nbytes < 10_000
+def test_a_720p_frame_costs_less_than_11_kilobytes() -> None:
+    assert tile_features(np.zeros((720, 1280), np.uint8)).nbytes < 11_000
 
 
 def test_what_is_not_luma_is_refused() -> None:

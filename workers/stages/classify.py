@@ -20,7 +20,7 @@ class ClassifyStage:
 
     def __init__(self, job: Job, stores: Stores, videos: PlannedVideos) -> None:
         self._job, self._stores, self._videos = job, stores, videos
-        self._selector = load_selector(job.options.selector)
+        self._selector = load_selector(job.options.selector, job.device)
         self._manifest = lru_cache(maxsize=4)(self._read_manifest)
 
     def run(self, task: SegmentTask) -> tuple[Classified, bool]:
