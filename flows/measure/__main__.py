@@ -44,6 +44,16 @@ def main() -> int:
     pictures.add_argument("--out", type=Path, default=Path("docs/images/restorers.jpg"))
     arguments = parser.parse_args()
     logging.getLogger("libav").setLevel(logging.CRITICAL)
+    from deblur_core.errors import RestoreArchiveError
+
+    try:
+        return _measure(arguments)
+    except RestoreArchiveError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def _measure(arguments: argparse.Namespace) -> int:
     if arguments.command == "stages":
         from flows.measure.stages import measure_stages
 
@@ -54,7 +64,10 @@ def main() -> int:
         given = arguments
         return measure_models(given.data, given.work, given.frames, given.shorter_side, given.seed, given.names)
     if arguments.command == "ablations":
-        return _ablations(arguments)
+        from flows.measure.ablations.run import measure_ablations
+
+        given = arguments
+        return measure_ablations(given.data, given.work, given.minutes_each, given.steps, given.only)
     if arguments.command == "pictures":
         from flows.measure.pictures import measure_pictures
 
@@ -70,17 +83,6 @@ def main() -> int:
     from flows.measure.held_out import measure_held_out
 
     return measure_held_out(arguments.data, arguments.work, arguments.seeds, arguments.frames, arguments.shorter_side)
-
-
-def _ablations(given: argparse.Namespace) -> int:
-    from deblur_core.errors import RestoreArchiveError
-    from flows.measure.ablations.run import measure_ablations
-
-    try:
-        return measure_ablations(given.data, given.work, given.minutes_each, given.steps, given.only)
-    except RestoreArchiveError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
 
 
 if __name__ == "__main__":
