@@ -59,6 +59,10 @@ def encode_segment(
     # Matroska would put a random identifier and FFmpeg's version into every file.
     with av.open(os.fspath(path), "w", format="matroska", options={"fflags": "+bitexact"}) as container:
         stream = _open_stream(container, flags, info, choice)
+        if any(start and not flags[start] for start in starts):
+            # x264 gives an I picture amid a stream the mean quantiser of the P pictures before it over this ratio,
+            # whatever its zone says: those are restored frames, and this one is not.
+            stream.options = {**stream.options, "x264-params": stream.options["x264-params"] + ":ipratio=12"}
         packets = 0
         for packet in _encoded(stream, frames, flags, info, choice, starts):
             packet.time_base = ORDINAL_TICK

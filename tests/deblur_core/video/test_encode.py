@@ -13,6 +13,7 @@ import pytest
 from deblur_core.errors import DeclinedVideoError, UsageError
 from deblur_core.video.encode import EncodeSettings, choose_encoder, encode_segment
 from deblur_core.video.probe import VideoInfo, probe
+from deblur_core.video.untouched_gops import beside
 from tests.media import decoded_frames, encode_frames, make_clip, moving_texture, psnr
 
 
@@ -100,6 +101,19 @@ def test_untouched_frames_lose_less_than_a_tenth_of_a_decibel(tmp_path: Path, co
     before = [psnr(a, b) for a, b in zip(decoded_frames(source), original, strict=True)]
     after = [psnr(a, b) for a, b in zip(decoded_frames(tmp_path / "part.mkv"), original, strict=True)]
     assert min(before) > 37
+    assert max(np.subtract(before, after)[~restored]) < 0.1
+
+
+def test_an_untouched_frame_that_begins_a_gop_amid_a_part_loses_as_little(tmp_path: Path) -> None:
+    pictures = list(moving_texture(16, (192, 128)))
+    source = encode_frames(tmp_path / "source.mp4", pictures, crf=20, pixel_format="yuv420p")
+    info = probe(source, "source.mp4")
+    restored = np.arange(16) < 10
+    choice = replace(choose_encoder(info, ".mp4"), beside=beside(info))
+    encode_segment(decoded_frames(source), restored, info, choice, tmp_path / "part.mkv", starts=(0, 10))
+    original = [av.VideoFrame.from_ndarray(each, "rgb24").reformat(format="yuv420p") for each in pictures]
+    before = [psnr(a, b) for a, b in zip(decoded_frames(source), original, strict=True)]
+    after = [psnr(a, b) for a, b in zip(decoded_frames(tmp_path / "part.mkv"), original, strict=True)]
     assert max(np.subtract(before, after)[~restored]) < 0.1
 
 

@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from deblur_core.errors import DamagedVideoError, NotAVideoError
@@ -56,7 +57,7 @@ def test_sound_alone_is_not_a_video(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=48000, layout="mono")
-        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         frame.sample_rate, frame.pts = 48000, 0
         container.mux([*stream.encode(frame), *stream.encode(None)])
     with pytest.raises(NotAVideoError, match="no video stream"):
