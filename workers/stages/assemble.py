@@ -49,7 +49,7 @@ class AssembleStage:
         marks[[outcome.frame - task.first_frame for outcome in restored]] = True
         encoded = encoded_frames(planned, encoding, task, marks)
         if not encoded.any():
-            return Assembled(0), True
+            return Assembled(0), False
         runs = [(task.first_frame + start, task.first_frame + stop) for start, stop in _runs(encoded)]
         starts: set[int] = set()
         if encoding.whole_because is None and planned.index.gop is not None:
