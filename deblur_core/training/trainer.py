@@ -57,7 +57,8 @@ class Progress:
 class Trainer:
     """One run: network, its moving average and the optimiser, over a stock of samples.
 
-    folder: where checkpoint, weights and curve lie; `train` returns when the budget is used up.
+    folder: where checkpoint, weights and curve lie; `train` returns when the budget is used up. clock: seconds, from
+    any zero, by which a budget of time is spent.
     """
 
     def __init__(
@@ -70,10 +71,12 @@ class Trainer:
         budget: Budget,
         settings: TrainingSettings,
         device: torch.device,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         torch.set_num_threads(settings.threads)
         self.recipe, self.stock, self.validation = recipe, stock, validation
         self.folder, self.budget, self.settings, self.device = folder, budget, settings, device
+        self.clock = clock
         self.dtype = inference_dtype(device)
         self.network = _channels_last(network.to(device).train())
         self.optimiser = torch.optim.AdamW(
@@ -118,22 +121,22 @@ class Trainer:
         progress, settings = self.progress, self.settings
         if self.budget.steps is not None:
             progress.total_steps = self.budget.steps
-        began, saved = time.monotonic() - progress.elapsed_seconds, time.monotonic()
+        began, saved = self.clock() - progress.elapsed_seconds, self.clock()
         durations: deque[float] = deque(maxlen=CALIBRATION_STEPS)
         if progress.step == 0:
             self._validate(report)
         while not progress.total_steps or progress.step < progress.total_steps:
-            step_began = time.monotonic()
+            step_began = self.clock()
             self._step()
-            durations.append(time.monotonic() - step_began)
-            progress.elapsed_seconds = time.monotonic() - began
+            durations.append(self.clock() - step_began)
+            progress.elapsed_seconds = self.clock() - began
             if len(durations) == CALIBRATION_STEPS and progress.step % CALIBRATION_STEPS == 0:
                 self._fit(sum(durations) / len(durations))
             if progress.step % settings.every == 0 or progress.step == progress.total_steps:
                 self._validate(report)
-            if time.monotonic() - saved > settings.save_seconds:
+            if self.clock() - saved > settings.save_seconds:
                 self.save()
-                saved = time.monotonic()
+                saved = self.clock()
         self.save()
         return self.folder / _WEIGHTS
 

@@ -1,5 +1,7 @@
 """A training within its budget, killed and resumed, and what it refuses."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +51,26 @@ def stock(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Stock:
     return made
 
 
+class Clock:
+    """A clock on which every step lasts a quarter of a second, however fast the machine is."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def loss(self, network: nn.Module, x: Tensor, truths: Tensor) -> tuple[Tensor, Tensor]:
+        self.now += 0.25
+        return by_psnr(network, x, truths)
+
+
 def trainer(
-    stock: Stock, folder: Path, recipe: Recipe | None = None, budget: Budget | None = None, every: int = 6
+    stock: Stock,
+    folder: Path,
+    recipe: Recipe | None = None,
+    budget: Budget | None = None,
+    every: int = 6,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Trainer:
     torch.manual_seed(7)
     return Trainer(
@@ -62,6 +82,7 @@ def trainer(
         budget or Budget(steps=STEPS),
         TrainingSettings(seed=3, threads=1, every=every, save_seconds=0.0 if budget is None else 60.0),
         torch.device("cpu"),
+        clock,
     )
 
 
@@ -139,16 +160,19 @@ def test_the_curve_is_a_table_and_a_picture(stock: Stock, tmp_path: Path) -> Non
 
 
 def test_a_minute_s_schedule_ends_with_the_minute(stock: Stock, tmp_path: Path) -> None:
-    run = trainer(stock, tmp_path, budget=Budget(seconds=12.0), every=100)
+    clock = Clock()
+    recipe = Recipe(clock.loss, patch=32, batch=2, peak_rate=1e-2)
+    run = trainer(stock, tmp_path, recipe, Budget(seconds=60.0), every=100, clock=clock)
     run.train()
-    assert run.progress.step == run.progress.total_steps
-    assert run.progress.step >= 200
-    assert run.progress.elapsed_seconds > 6.0
+    assert run.progress.step == run.progress.total_steps == 240
+    assert run.progress.elapsed_seconds == 60.0
 
 
 def test_a_budget_that_is_too_short_is_refused(stock: Stock, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="too short to train"):
-        trainer(stock, tmp_path, budget=Budget(seconds=0.5)).train()
+    clock = Clock()
+    recipe = Recipe(clock.loss, patch=32, batch=2, peak_rate=1e-2)
+    with pytest.raises(UsageError, match=r"too short to train: 196 steps of 0\.25 s"):
+        trainer(stock, tmp_path, recipe, Budget(seconds=49.0), clock=clock).train()
 
 
 def test_a_checkpoint_of_another_network_is_refused(stock: Stock, tmp_path: Path) -> None:
