@@ -158,6 +158,7 @@ def train(
     seed: Annotated[int, typer.Option(help="of everything that is drawn")] = 1,
     threads: Annotated[int, typer.Option(help="of the network on a CPU")] = 2,
     samples: Annotated[int, typer.Option(help="rendered to learn from; about 1 MiB of disk each")] = 4096,
+    peak_rate: Annotated[float | None, typer.Option(help="learning rate instead of the recipe's, AdamW's")] = None,
     start_from: Annotated[Path | None, typer.Option(help="weights to begin with")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout, nothing else")] = False,
     list_them: Annotated[bool, typer.Option("--list", help="what each training needs")] = False,
@@ -171,7 +172,8 @@ def train(
             return list_recipes()
         return command(
             name, data or [], out, minutes, steps, resume=resume, published=published, device=device, seed=seed,
-            threads=threads, samples=samples, start_from=start_from, as_json=as_json,
+            threads=threads, samples=samples, peak_rate=peak_rate, start_from=start_from,
+            as_json=as_json,
         )  # fmt: skip
 
     _exit(go, as_json, _GOES_ON_IF_TOLD)

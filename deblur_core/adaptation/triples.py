@@ -12,7 +12,7 @@ from torch import Tensor
 
 from deblur_core.adaptation.footage import Footage
 from deblur_core.adaptation.pairs import to_bytes
-from deblur_core.alignment import align, flow_luma
+from deblur_core.alignment import align
 from deblur_core.models.network import RestorationNetwork
 from deblur_core.models.network_restorer import stack_window
 from deblur_core.models.restorer import ContextNeeds, choose_context
@@ -105,7 +105,7 @@ def _draw(
     nearest = choose_context(target, footage.blurred, _NEAREST_SHARP).references
     if nearest:
         number = min(nearest, key=lambda each: abs(each - target))
-        warped, valid = align(footage.cut(number, place, size), recorded[0], flow_luma(recorded[0]))
+        [(warped, valid)] = align([footage.cut(number, place, size)], recorded[0])
         reference[:3], reference[3] = warped.transpose(2, 0, 1), valid * 255
     planes = np.stack([frame.transpose(2, 0, 1) for frame in recorded])
     return np.stack(inputs), planes, ~footage.blurred[numbers[1:]], reference

@@ -68,7 +68,7 @@ class NeighbourNAFNet(RestorationNetwork):
         encoder: Sequence[int] = (1, 1, 8),
         middle: int = 1,
         references: int = 2,
-        passes: int = 2,
+        passes: int = 3,
         unshuffle: int = 2,
         flips: Sequence[Sequence[int]] = ((),),
     ) -> None:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from deblur_core.alignment import align, flow_luma
+from deblur_core.alignment import align
 from deblur_core.errors import WeightsError
 from deblur_core.models.network import RestorationNetwork
 from deblur_core.models.pooling import pool_locally
@@ -73,17 +73,17 @@ class NetworkRestorer(Restorer):
         around = (*window.references, *window.neighbours.values())
         if any(frame.shape != target.shape or frame.dtype != target.dtype for frame in around):
             raise ValueError("restore_frame: the frames around the target are not of its size and dtype")
-        restored = self._run(window, target)
+        restored = self._run(window)
         for _ in range(self.network.passes - 1):
             if window.references and self.network.references:
                 # Flow between two sharp pictures finds what flow between a blurred and a sharp one missed.
                 restored = self._run(window, restored[self.network.outputs // 2])
         return restored
 
-    def _run(self, window: FrameWindow, guide: np.ndarray) -> np.ndarray:
-        """One pass; guide: what the references are aligned to, like the target."""
-        network = self.network
-        peak = float(np.iinfo(guide.dtype).max)
+    def _run(self, window: FrameWindow, guide: np.ndarray | None = None) -> np.ndarray:
+        """One pass; guide: see `stack_window`."""
+        network, dtype = self.network, window.target.dtype
+        peak = float(np.iinfo(dtype).max)
         x = stack_window(window, network.frames, network.references, self.device, guide)
         y = torch.zeros((), device=self.device)
         for axes in network.flips:
@@ -92,7 +92,7 @@ class NetworkRestorer(Restorer):
             )
             y = y + turned.float().flip(axes) / len(network.flips)
         restored = y[0].clamp_(0.0, 1.0).mul_(peak).round_().unflatten(0, (network.outputs, 3)).permute(0, 2, 3, 1)
-        return restored.cpu().numpy().astype(guide.dtype)
+        return restored.cpu().numpy().astype(dtype)
 
     def _forward(self, x: Tensor) -> Tensor:
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
@@ -111,7 +111,7 @@ def stack_window(
     peak = float(np.iinfo(window.target.dtype).max)
     target = _tensor(window.target, peak, device)
     planes = _frames(window, target, frames // 2, peak)
-    planes += _references(window, window.target if guide is None else guide, target, references, peak)
+    planes += _references(window, guide, target, references, peak)
     return torch.cat(planes)[None]
 
 
@@ -125,13 +125,10 @@ def _frames(window: FrameWindow, target: Tensor, reach: int, peak: float) -> lis
     return [tensors[min(max(offset, there[0]), there[-1])] for offset in range(-reach, reach + 1)]
 
 
-def _references(window: FrameWindow, guide: np.ndarray, target: Tensor, count: int, peak: float) -> list[Tensor]:
+def _references(window: FrameWindow, guide: np.ndarray | None, target: Tensor, count: int, peak: float) -> list[Tensor]:
     planes: list[Tensor] = []
     used = window.references[:count]
-    luma = flow_luma(guide) if used else None
-    for reference in used:
-        assert luma is not None
-        warped, valid = align(reference, window.target, luma)
+    for warped, valid in align(used, window.target, guide):
         planes += [_tensor(warped, peak, target.device), _tensor(valid[..., None], 1.0, target.device)]
     for _ in range(count - len(used)):
         planes += [target, torch.zeros_like(target[:1])]

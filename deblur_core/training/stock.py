@@ -17,7 +17,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from deblur_core.alignment import align, flow_luma
+from deblur_core.alignment import align
 from deblur_core.errors import RestoreArchiveError, UsageError
 from deblur_core.synthesis.samples import Sample, SampleSettings, draw_sample
 from deblur_core.synthesis.window_samples import WindowSample, draw_window
@@ -42,7 +42,7 @@ class StockPlan:
     settings: SampleSettings
     references: int
     drop_references: float = 0.15
-    guided: float = 0.5
+    guided: float = 0.6
     held_out: bool = False
 
     @property
@@ -107,10 +107,10 @@ def sample_planes(sample: Sample | WindowSample, plan: StockPlan, rng: np.random
     """uint8 [S, S, channels]: window, references with validity (0 or 255), truths; drops references at random."""
     planes = list(sample.window)
     if plan.references:
-        guide = sample.blurred
+        guide = None
         if rng.random() < plan.guided:
-            guide = cv2.addWeighted(sample.truths[0], share := float(rng.uniform(0.3, 0.9)), guide, 1.0 - share, 0.0)
-        luma = flow_luma(guide)
+            share = float(rng.uniform(0.3, 0.9))
+            guide = cv2.addWeighted(sample.truths[0], share, sample.blurred, 1.0 - share, 0.0)
         missing = rng.random(plan.references) < (
             1.0 if rng.random() < plan.drop_references else plan.drop_references / 2
         )
@@ -118,7 +118,7 @@ def sample_planes(sample: Sample | WindowSample, plan: StockPlan, rng: np.random
             if gone:
                 planes += [sample.blurred, np.zeros((plan.side, plan.side, 1), np.uint8)]
             else:
-                warped, valid = align(reference, sample.blurred, luma)
+                [(warped, valid)] = align([reference], sample.blurred, guide)
                 planes += [warped, (valid * 255).astype(np.uint8)[..., None]]
     return np.concatenate([*planes, *sample.truths], axis=2)
 

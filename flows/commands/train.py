@@ -25,6 +25,7 @@ def train(
     seed: int,
     threads: int,
     samples: int,
+    peak_rate: float | None,
     start_from: Path | None,
     as_json: bool,
 ) -> int:
@@ -39,6 +40,8 @@ def train(
         raise UsageError("the budget must be more than nothing: --minutes 60")
     if samples < 1:
         raise UsageError("--samples must be at least 1: 4096 is a good number")
+    if peak_rate is not None and not 0.0 < peak_rate < 1.0:
+        raise UsageError(f"--peak-rate {peak_rate:g} is no learning rate: give one between 0 and 1, such as 0.0005")
     folder = out or Path("training") / name
     if (folder / "checkpoint.safetensors").exists() and not resume:
         raise UsageError(f"{folder} holds a training already: --resume goes on with it, or choose another --out")
@@ -56,6 +59,7 @@ def train(
         threads=threads,
         samples=samples,
         published=published,
+        peak_rate=peak_rate,
         start_from=start_from,
     )
     console = Console(file=sys.stderr if as_json else sys.stdout)
