@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deblur_core.models.network import RestorationNetwork
-from deblur_core.models.pooling import PooledLayer, pooled
+from deblur_core.models.pooling import PooledLayer, pool, spread
 
 
 class ChannelNorm(nn.Module):
@@ -52,9 +52,11 @@ class Block(PooledLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         y = gate(self.spatial(self.expand(self.norm1(x))))
-        y = y * self.attention(pooled(y, self.window))
-        x = x + self.project(y) * self.beta
-        return x + self.narrow(gate(self.widen(self.norm2(x)))) * self.gamma
+        # Point-wise, so that it may come before the interpolation.
+        y = y * spread(self.attention(pool(y, self.window)), y, self.window)
+        # Scales of the activations' own type: with others half precision would end here, and with it the speed.
+        x = x + self.project(y) * self.beta.to(y.dtype)
+        return x + self.narrow(gate(self.widen(self.norm2(x)))) * self.gamma.to(y.dtype)
 
 
 class NeighbourNAFNet(RestorationNetwork):
@@ -99,7 +101,7 @@ class NeighbourNAFNet(RestorationNetwork):
         nn.init.zeros_(self.outro.bias if self.outro.bias is not None else torch.empty(0))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.intro(F.pixel_unshuffle(x, self.unshuffle))
+        y = self._enter(x)
         skips = []
         for encode, down in zip(self.encoders, self.downs, strict=True):
             y = encode(y)
@@ -109,3 +111,10 @@ class NeighbourNAFNet(RestorationNetwork):
         for up, decode, skip in zip(self.ups, self.decoders, reversed(skips), strict=True):
             y = decode(up(y) + skip)
         return x[:, :3] + F.pixel_shuffle(self.outro(y), self.unshuffle)
+
+    def _enter(self, x: Tensor) -> Tensor:
+        """`intro` of the unshuffled input, as one strided convolution: unshuffling alone takes half as long again."""
+        fold, weight = self.unshuffle, self.intro.weight
+        weight = weight.unflatten(1, (self.input_channels, fold, fold)).permute(0, 1, 4, 2, 5, 3)
+        weight = weight.reshape(len(weight), self.input_channels, 3 * fold, 3 * fold)
+        return F.conv2d(x, weight, self.intro.bias, stride=fold, padding=fold)

@@ -5,6 +5,7 @@ Knows how to turn a window of frames into a network's input and back, on CPU or 
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from safetensors import SafetensorError
@@ -83,60 +84,64 @@ class NetworkRestorer(Restorer):
     def _run(self, window: FrameWindow, guide: np.ndarray | None = None) -> np.ndarray:
         """One pass; guide: see `stack_window`."""
         network, dtype = self.network, window.target.dtype
+        height, width = window.target.shape[:2]
         peak = float(np.iinfo(dtype).max)
-        x = stack_window(window, network.frames, network.references, self.device, guide)
-        y = torch.zeros((), device=self.device)
-        for axes in network.flips:
-            turned = run_tiled(
-                self._forward, x.flip(axes), network.size_multiple, self.most_tile_pixels, network.tile_overlap
-            )
-            y = y + turned.float().flip(axes) / len(network.flips)
-        restored = y[0].clamp_(0.0, 1.0).mul_(peak).round_().unflatten(0, (network.outputs, 3)).permute(0, 2, 3, 1)
+        x = stack_window(window, network.frames, network.references, self.device, guide, network.size_multiple)
+        y = torch.stack([self._run_turned(x, axes) for axes in network.flips]).mean(0)[0, :, :height, :width]
+        restored = y.clamp(0.0, 1.0).mul_(peak).round_().unflatten(0, (network.outputs, 3)).permute(0, 2, 3, 1)
         return restored.cpu().numpy().astype(dtype)
+
+    def _run_turned(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+        network = self.network
+        turned = x.flip(axes) if axes else x
+        y = run_tiled(self._forward, turned, network.size_multiple, self.most_tile_pixels, network.tile_overlap)
+        return y.flip(axes) if axes else y
 
     def _forward(self, x: Tensor) -> Tensor:
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
-            return self.network(x.contiguous(memory_format=torch.channels_last))
+            return self.network(x.contiguous(memory_format=torch.channels_last)).float()
 
 
 def stack_window(
-    window: FrameWindow, frames: int, references: int, device: torch.device, guide: np.ndarray | None = None
+    window: FrameWindow,
+    frames: int,
+    references: int,
+    device: torch.device,
+    guide: np.ndarray | None = None,
+    multiple: int = 1,
 ) -> Tensor:
     """What a network of `frames` and `references` sees of a window: float32 [1, 3 × frames + 4 × references, H, W].
 
-    Values in [0, 1], on `device`, in the order that RestorationNetwork states: the window's frames, then each reference
-    warped onto the target, with its validity. References beyond those asked for are ignored. guide: what references are
-    aligned to instead of the target, a better picture of the same moment; like the target.
+    Values in [0, 1], on `device`, channels last in memory, in the order that RestorationNetwork states: the window's
+    frames, then each reference warped onto the target, with its validity. References beyond those asked for are
+    ignored. guide: see `align`; multiple: the border's pixels are repeated on the right and below until both sides are
+    multiples of this.
     """
-    peak = float(np.iinfo(window.target.dtype).max)
-    target = _tensor(window.target, peak, device)
-    planes = _frames(window, target, frames // 2, peak)
-    planes += _references(window, guide, target, references, peak)
-    return torch.cat(planes)[None]
+    height, width = window.target.shape[:2]
+    peak = np.iinfo(window.target.dtype).max
+    planes = _frames(window, frames // 2) + _references(window, guide, references, peak)
+    image = cv2.merge(planes)
+    if height % multiple or width % multiple:
+        image = np.pad(image, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="edge")
+    # Bytes are shipped as bytes and widened there: a quarter over the bus.
+    stored = torch.from_numpy(image if image.dtype == np.uint8 else image.astype(np.float32))
+    return stored.to(device).permute(2, 0, 1)[None].float().div_(peak)
 
 
-def _frames(window: FrameWindow, target: Tensor, reach: int, peak: float) -> list[Tensor]:
-    tensors = {0: target}
-    for offset in sorted(window.neighbours, key=abs):
-        if abs(offset) <= reach:
-            tensors[offset] = _tensor(window.neighbours[offset], peak, target.device)
+def _frames(window: FrameWindow, reach: int) -> list[np.ndarray]:
+    images = {0: window.target} | {
+        offset: image for offset, image in window.neighbours.items() if abs(offset) <= reach
+    }
     # Where the shot ends, the nearest frame that is there stands in.
-    there = sorted(tensors)
-    return [tensors[min(max(offset, there[0]), there[-1])] for offset in range(-reach, reach + 1)]
+    first, last = min(images), max(images)
+    return [images[min(max(offset, first), last)] for offset in range(-reach, reach + 1)]
 
 
-def _references(window: FrameWindow, guide: np.ndarray | None, target: Tensor, count: int, peak: float) -> list[Tensor]:
-    planes: list[Tensor] = []
+def _references(window: FrameWindow, guide: np.ndarray | None, count: int, peak: int) -> list[np.ndarray]:
+    planes: list[np.ndarray] = []
     used = window.references[:count]
-    for warped, valid in align(used, window.target, guide):
-        planes += [_tensor(warped, peak, target.device), _tensor(valid[..., None], 1.0, target.device)]
+    for warped, inside in align(used, window.target, guide):
+        planes += [warped, inside * warped.dtype.type(peak)]
     for _ in range(count - len(used)):
-        planes += [target, torch.zeros_like(target[:1])]
+        planes += [window.target, np.zeros_like(window.target[..., 0])]
     return planes
-
-
-def _tensor(image: np.ndarray, peak: float, device: torch.device) -> Tensor:
-    # Shipped as it is stored and widened there: a quarter of the bytes over the bus.
-    if image.dtype == np.uint16:
-        image = image.astype(np.float32)
-    return torch.from_numpy(image).to(device).permute(2, 0, 1).float() / peak

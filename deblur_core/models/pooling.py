@@ -10,21 +10,45 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def pooled(x: Tensor, window: int | None) -> Tensor:
-    """Mean of each channel of [B, C, H, W], over the whole map (None) or over a local window of `window` pixels.
+def pool(x: Tensor, window: int | None) -> Tensor:
+    """Mean of each channel of [B, C, H, W], over the whole map (None) or over overlapping windows of `window` pixels.
 
-    Returns [B, C, 1, 1] or [B, C, H, W].
+    Returns a coarse grid [B, C, h, w], 1 × 1 where one window holds the whole map: far cheaper than a dense box filter.
     """
     if window is None or (x.shape[2] <= window and x.shape[3] <= window):
         return x.mean((2, 3), keepdim=True)
     rows, columns = min(window, x.shape[2]), min(window, x.shape[3])
-    # Means over a coarse grid of overlapping windows, interpolated: far cheaper than the dense box filter.
-    stride = (max(rows // 4, 1), max(columns // 4, 1))
-    grid = F.avg_pool2d(x, (rows, columns), stride=stride)
-    pad_rows, pad_columns = x.shape[2] - rows, x.shape[3] - columns
-    inner = F.interpolate(grid, size=(pad_rows + 1, pad_columns + 1), mode="bilinear", align_corners=True)
-    top, left = rows // 2, columns // 2
-    return F.pad(inner, (left, columns - 1 - left, top, rows - 1 - top), mode="replicate")
+    return F.avg_pool2d(x, (rows, columns), stride=(max(rows // 4, 1), max(columns // 4, 1)))
+
+
+def spread(grid: Tensor, like: Tensor, window: int | None) -> Tensor:
+    """A grid of `pool`, or what a point-wise layer made of it, linearly interpolated at every pixel of `like`.
+
+    Returns [B, C, H, W] in channels-last memory, or the grid as it is where it is 1 × 1.
+    """
+    if window is None or grid.shape[2:] == (1, 1):
+        return grid
+    height, width = like.shape[2:]
+    down = _interpolation(height, min(window, height), grid.shape[2], grid)
+    across = _interpolation(width, min(window, width), grid.shape[3], grid)
+    # Two small products of matrices: several times faster than interpolating and then padding.
+    with torch.autocast(grid.device.type, enabled=False):
+        points = grid.permute(0, 2, 3, 1)
+        rows = (down @ points.flatten(2)).unflatten(2, points.shape[2:])
+        return (across @ rows).permute(0, 3, 1, 2)
+
+
+def _interpolation(length: int, window: int, points: int, like: Tensor) -> Tensor:
+    """[length, points]: weight of each window's mean at each pixel; from the centre of the outer windows on, theirs."""
+    room = length - window
+    place = (torch.arange(length, device=like.device) - window // 2).clamp_(0, room) * ((points - 1) / max(room, 1))
+    weights = 1.0 - (place[:, None] - torch.arange(points, device=like.device)).abs_()
+    return weights.clamp_(min=0.0).to(like.dtype)
+
+
+def pooled(x: Tensor, window: int | None) -> Tensor:
+    """Mean of each channel of [B, C, H, W] around each pixel: `pool`, then `spread`."""
+    return spread(pool(x, window), x, window)
 
 
 class PooledLayer(nn.Module):

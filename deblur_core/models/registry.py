@@ -56,12 +56,12 @@ RESTORERS = {
     for entry in (
         RestorerEntry(
             "default",
-            "half-resolution NAFNet that also sees the two nearest sharp frames of the shot, aligned; two passes",
+            "half-resolution NAFNet that also sees the two nearest sharp frames of the shot, aligned; three passes",
             "default.safetensors",
             "neighbour_nafnet:NeighbourNAFNet",
             ContextNeeds(sharp_references=2),
             1_976_108,
-            3.85,
+            5.78,
         ),
         RestorerEntry(
             "default-fast",
@@ -80,7 +80,7 @@ RESTORERS = {
             "neighbour_nafnet:NeighbourNAFNet",
             ContextNeeds(sharp_references=2),
             1_976_108,
-            15.41,
+            23.12,
             {"flips": ((), (2,), (3,), (2, 3))},
         ),
         RestorerEntry(
