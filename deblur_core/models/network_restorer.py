@@ -129,9 +129,7 @@ def stack_window(
 
 
 def _frames(window: FrameWindow, reach: int) -> list[np.ndarray]:
-    images = {0: window.target} | {
-        offset: image for offset, image in window.neighbours.items() if abs(offset) <= reach
-    }
+    images = {0: window.target} | {offset: image for offset, image in window.neighbours.items() if abs(offset) <= reach}
     # Where the shot ends, the nearest frame that is there stands in.
     first, last = min(images), max(images)
     return [images[min(max(offset, first), last)] for offset in range(-reach, reach + 1)]

@@ -80,7 +80,7 @@ RESTORERS = {
             "neighbour_nafnet:NeighbourNAFNet",
             ContextNeeds(sharp_references=2),
             1_976_108,
-            23.12,
+            23.11,
             {"flips": ((), (2,), (3,), (2, 3))},
         ),
         RestorerEntry(
