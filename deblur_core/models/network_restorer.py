@@ -3,6 +3,8 @@
 Knows how to turn a window of frames into a network's input and back, on CPU or GPU; the networks are next door.
 """
 
+from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,6 +22,7 @@ from deblur_core.models.precision import inference_dtype
 from deblur_core.models.restorer import FrameWindow, Restorer
 from deblur_core.models.tiling import run_tiled
 
+_STAND_IN_BYTES = 96 << 20
 MOST_TILE_PIXELS = 1 << 20  # a 720p frame passes whole; activations stay under about 400 MiB
 
 
@@ -53,6 +56,7 @@ class NetworkRestorer(Restorer):
         self.device = device
         self.dtype = dtype or (inference_dtype(device) if network.half_precision else torch.float32)
         self.most_tile_pixels = most_tile_pixels
+        self._stand_ins: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
         pool_locally(network, network.training_patch)
         self.network: RestorationNetwork = network.to(device).eval()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -71,15 +75,28 @@ class NetworkRestorer(Restorer):
         """All frames that the network gives for this window: RGB [`moments`, H, W, 3] of the target's dtype, in order
         of time. Raises ValueError for mixed sizes or dtypes."""
         target = window.target
-        around = (*window.references, *window.neighbours.values())
+        around = (*window.references, *window.stand_ins, *window.neighbours.values())
         if any(frame.shape != target.shape or frame.dtype != target.dtype for frame in around):
             raise ValueError("restore_frame: the frames around the target are not of its size and dtype")
         restored = self._run(window)
-        for _ in range(self.network.passes - 1):
-            if window.references and self.network.references:
-                # Flow between two sharp pictures finds what flow between a blurred and a sharp one missed.
-                restored = self._run(window, restored[self.network.outputs // 2])
+        if self.network.passes == 1 or not self.network.references:
+            return restored
+        references = window.references or [self._stand_in(each) for each in window.stand_ins]
+        for _ in range(self.network.passes - 1 if references else 0):
+            # Flow between two sharp pictures finds what flow between a blurred and a sharp one missed.
+            restored = self._run(replace(window, references=references), restored[self.network.outputs // 2])
         return restored
+
+    def _stand_in(self, frame: np.ndarray) -> np.ndarray:
+        """A blurred frame restored alone; kept, since the sharpest of a stretch stands in for many."""
+        if id(frame) not in self._stand_ins:
+            alone = self._run(FrameWindow(frame))[self.network.outputs // 2]
+            # With the frame itself, so that no other array takes its identity.
+            self._stand_ins[id(frame)] = (frame, alone)
+            while len(self._stand_ins) > max(_STAND_IN_BYTES // (2 * frame.nbytes), self.network.references):
+                self._stand_ins.popitem(last=False)
+        self._stand_ins.move_to_end(id(frame))
+        return self._stand_ins[id(frame)][1]
 
     def _run(self, window: FrameWindow, guide: np.ndarray | None = None) -> np.ndarray:
         """One pass; guide: see `stack_window`."""

@@ -5,10 +5,13 @@ storage are somebody else's.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
+
+from deblur_core.verdict import sharpness
 
 
 @dataclass(frozen=True)
@@ -30,26 +33,37 @@ class ContextNeeds:
 
 @dataclass(frozen=True)
 class ContextPlan:
-    """Frame numbers around one blurred frame: `neighbours` by offset, `references` nearest first."""
+    """Frame numbers around one blurred frame: `neighbours` by offset, `references` before then after.
+
+    stand_ins: where there is no reference, the sharpest of the blurred frames nearby, rising.
+    """
 
     target: int
     neighbours: Mapping[int, int]
     references: tuple[int, ...]
+    stand_ins: tuple[int, ...] = ()
 
     @property
     def wanted(self) -> frozenset[int]:
         """Every frame number needed, the target included."""
-        return frozenset((self.target, *self.neighbours.values(), *self.references))
+        return frozenset((self.target, *self.neighbours.values(), *self.references, *self.stand_ins))
 
 
 def choose_context(
-    target: int, blurred: np.ndarray, needs: ContextNeeds, first: int = 0, shot: tuple[int, int] | None = None
+    target: int,
+    blurred: np.ndarray,
+    needs: ContextNeeds,
+    first: int = 0,
+    shot: tuple[int, int] | None = None,
+    sharpness_of: Callable[[int], float] | None = None,
 ) -> ContextPlan:
     """Picks what a restorer sees of a blurred frame's surroundings, never beyond its shot.
 
     target: frame number; blurred: bool [N], labels of the frames `first` … `first + N - 1`; shot: first and stop
     frame of the shot (default: all that is labelled). References come from both sides where both have one, else two
-    from one side; they are ordered before-then-after, as restorers are trained.
+    from one side; they are ordered before-then-after, as restorers are trained. Where there is none, the sharpest of
+    the blurred frames within half the reach stand in, by sharpness_of, a measure of each frame by number (default:
+    nothing stands in).
     """
     start, stop = shot or (first, first + len(blurred))
     start, stop = max(start, first), min(stop, first + len(blurred))
@@ -61,19 +75,59 @@ def choose_context(
     half = needs.sharp_references // 2
     from_later = later[: max(half, needs.sharp_references - len(earlier))]
     from_earlier = earlier[: needs.sharp_references - len(from_later)]
-    return ContextPlan(target, neighbours, (*from_earlier, *from_later))
+    references = (*from_earlier, *from_later)
+    if references or sharpness_of is None or not needs.sharp_references:
+        return ContextPlan(target, neighbours, references)
+    near = needs.reach_frames // 2
+    around = [n for n in range(max(target - near, start), min(target + near + 1, stop)) if n != target]
+    sharpest = sorted(around, key=lambda number: (-sharpness_of(number), number))[: needs.sharp_references]
+    return ContextPlan(target, neighbours, references, tuple(sorted(sharpest)))
 
 
 @dataclass(frozen=True)
 class FrameWindow:
     """A blurred frame and what stands around it, RGB [H, W, 3], all uint8 or all uint16.
 
-    neighbours: by offset from the target; references: the nearest sharp frames of the shot, before then after.
+    neighbours: by offset from the target; references: the nearest sharp frames of the shot, before then after;
+    stand_ins: where there is none, the sharpest of the blurred frames nearby, to be restored before they are of use.
     """
 
     target: np.ndarray
     neighbours: Mapping[int, np.ndarray] = field(default_factory=dict)
     references: Sequence[np.ndarray] = ()
+    stand_ins: Sequence[np.ndarray] = ()
+
+
+def window_of(plan: ContextPlan, picture: Callable[[int], np.ndarray]) -> FrameWindow:
+    """The frames of a plan. picture: RGB of a frame by number; the same array each time, so that a restorer knows a
+    frame again."""
+    return FrameWindow(
+        picture(plan.target),
+        {offset: picture(number) for offset, number in plan.neighbours.items()},
+        [picture(number) for number in plan.references],
+        [picture(number) for number in plan.stand_ins],
+    )
+
+
+def picture_sharpness(picture: np.ndarray) -> float:
+    """`sharpness` of the luma of an RGB picture [H, W, 3], uint8 or uint16."""
+    return sharpness(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY))
+
+
+def window_in(frames: Sequence[np.ndarray], target: int, blurred: np.ndarray, needs: ContextNeeds) -> FrameWindow:
+    """What a restorer sees around one frame of a shot that is all in memory.
+
+    frames: RGB [H, W, 3] each, those that `blurred`, bool [N], labels; target: index into them.
+    """
+    measured: dict[int, float] = {}
+
+    def sharpness_of(number: int) -> float:
+        if number not in measured:
+            measured[number] = picture_sharpness(frames[number])
+        return measured[number]
+
+    plan = choose_context(target, blurred, needs, sharpness_of=sharpness_of)
+    return window_of(plan, lambda number: frames[number])
 
 
 class Restorer(ABC):
@@ -99,12 +153,7 @@ class Restorer(ABC):
         if blurred.shape != (len(frames),):
             raise ValueError(f"restore: {len(frames)} frames but labels of shape {blurred.shape}")
         out = frames.copy()
+        shot = list(frames)
         for target in np.flatnonzero(blurred):
-            plan = choose_context(int(target), blurred, self.needs)
-            window = FrameWindow(
-                frames[target],
-                {offset: frames[number] for offset, number in plan.neighbours.items()},
-                [frames[number] for number in plan.references],
-            )
-            out[target] = self.restore_frame(window)
+            out[target] = self.restore_frame(window_in(shot, int(target), blurred, self.needs))
         return out

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from deblur_core.metrics import psnr, ssim
-from deblur_core.models.restorer import FrameWindow, Restorer, choose_context
+from deblur_core.models.restorer import Restorer, choose_context, picture_sharpness, window_of
 from deblur_core.models.selector import Selector
 from deblur_core.pairs.ecc_alignment import align_to_truth
 from deblur_core.pairs.frame_pairs import FramePair, PairSequence
@@ -80,6 +80,7 @@ class _Window:
         self._sequence = sequence
         self._margin = margin
         self._held: dict[int, np.ndarray] = {}
+        self._sharpness: dict[int, float] = {}
 
     def move_to(self, target: int) -> None:
         self._held = {number: frame for number, frame in self._held.items() if number >= target - self._margin}
@@ -89,20 +90,19 @@ class _Window:
             self._held[number] = read_picture(self._sequence.pairs[number].blurred)
         return self._held[number]
 
+    def sharpness_of(self, number: int) -> float:
+        if number not in self._sharpness:
+            self._sharpness[number] = picture_sharpness(self.frame(number))
+        return self._sharpness[number]
+
 
 def _restored(
     restorer: Restorer, sequence: PairSequence, window: _Window, target: int, labels: np.ndarray
 ) -> np.ndarray:
     """What `Restorer.restore` would make of this frame of the whole sequence, with only what it looks at in memory."""
     alone = (target, target + 1) if sequence.photographs else None
-    plan = choose_context(target, labels, restorer.needs, shot=alone)
-    return restorer.restore_frame(
-        FrameWindow(
-            window.frame(target),
-            {offset: window.frame(number) for offset, number in plan.neighbours.items()},
-            [window.frame(number) for number in plan.references],
-        )
-    )
+    plan = choose_context(target, labels, restorer.needs, shot=alone, sharpness_of=window.sharpness_of)
+    return restorer.restore_frame(window_of(plan, window.frame))
 
 
 def _score(pair: FramePair, blurred: bool, before: np.ndarray, after: np.ndarray, align: bool) -> PairScore:

@@ -1,8 +1,8 @@
 """Every restorer side by side on clips that no training saw: the table of docs/models.md.
 
 The clips are partly blurred with known labels, so that restorers alone are compared, not selectors: each restores the
-blurred frames with the sharp ones around them in view. Without sharp neighbours is measured too: every frame of a clip
-blurred.
+blurred frames with the sharp ones around them in view. Without sharp neighbours is measured too: in a shot that
+holds the run of blurred frames and nothing else.
 """
 
 import json
@@ -19,7 +19,7 @@ from rich.table import Table
 from deblur_core.metrics import psnr, ssim
 from deblur_core.models.network_restorer import NetworkRestorer
 from deblur_core.models.registry import RESTORERS, load_restorer
-from deblur_core.models.restorer import FrameWindow, choose_context
+from deblur_core.models.restorer import window_in
 from deblur_core.optical_flow import dense_flow
 from deblur_core.synthesis.partly_blurred import PartlyBlurred, PartlyBlurredSettings, blur_clip
 from deblur_core.training.clips import HELD_OUT, load_corpus
@@ -93,7 +93,7 @@ def _measure(
             target = int(number)
             frame = restore_blurred(restorer, clip, target, clip.labels)
             sees_sharp = restorer.needs.sharp_references > 0
-            alone = restore_blurred(restorer, clip, target, np.ones_like(clip.labels)) if sees_sharp else frame
+            alone = _restore_without_sharp(restorer, clip, target) if sees_sharp else frame
             truth, blurred = clip.truth[target], clip.frames[target]
             rows.append(
                 (
@@ -118,11 +118,16 @@ def _measure(
 
 
 def restore_blurred(restorer: NetworkRestorer, clip: PartlyBlurred, target: int, labels: np.ndarray) -> np.ndarray:
-    plan = choose_context(target, labels, restorer.needs)
-    neighbours = {offset: clip.frames[number] for offset, number in plan.neighbours.items()}
-    return restorer.restore_frame(
-        FrameWindow(clip.frames[target], neighbours, [clip.frames[number] for number in plan.references])
-    )
+    return restorer.restore_frame(window_in(clip.frames, target, labels, restorer.needs))
+
+
+def _restore_without_sharp(restorer: NetworkRestorer, clip: PartlyBlurred, target: int) -> np.ndarray:
+    """As in a shot that begins and ends with the run of blurred frames around the target."""
+    sharp = np.flatnonzero(~clip.labels)
+    start = max((int(number) + 1 for number in sharp if number < target), default=0)
+    stop = min((int(number) for number in sharp if number > target), default=len(clip.labels))
+    run = clip.frames[start:stop]
+    return restorer.restore_frame(window_in(run, target - start, np.ones(len(run), bool), restorer.needs))
 
 
 def _warping_errors(clip: PartlyBlurred, restored: dict[int, np.ndarray]) -> Iterator[float]:

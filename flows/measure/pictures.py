@@ -10,7 +10,7 @@ from deblur_core.errors import UsageError
 from deblur_core.metrics import psnr
 from deblur_core.models.network_restorer import NetworkRestorer
 from deblur_core.models.registry import RESTORERS, load_restorer
-from deblur_core.models.restorer import FrameWindow, choose_context
+from deblur_core.models.restorer import window_in
 from deblur_core.video.colour import to_rgb
 from flows.demo.archive import read_labels, truth_path
 
@@ -50,9 +50,7 @@ def _row(demo: Path, video: str, labels: np.ndarray) -> np.ndarray:
 
 
 def _restore(restorer: NetworkRestorer, frames: list[np.ndarray], labels: np.ndarray, number: int) -> np.ndarray:
-    plan = choose_context(number, labels, restorer.needs)
-    neighbours = {offset: frames[other] for offset, other in plan.neighbours.items()}
-    return restorer.restore_frame(FrameWindow(frames[number], neighbours, [frames[other] for other in plan.references]))
+    return restorer.restore_frame(window_in(frames, number, labels, restorer.needs))
 
 
 def _decode(path: Path) -> list[np.ndarray]:

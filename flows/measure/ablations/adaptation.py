@@ -22,7 +22,7 @@ from deblur_core.errors import UsageError
 from deblur_core.metrics import psnr
 from deblur_core.models.network_restorer import NetworkRestorer
 from deblur_core.models.registry import load_restorer
-from deblur_core.models.restorer import FrameWindow, choose_context
+from deblur_core.models.restorer import window_in
 from deblur_core.synthesis import exposure
 from deblur_core.synthesis.interpolation import mean_over_time
 from deblur_core.synthesis.recording import Encoder
@@ -167,8 +167,6 @@ def _judged(restorer: NetworkRestorer, clip: KnownClip) -> list[float]:
     """PSNR of the first blurred frames, each restored with its sharp neighbours in view, dB."""
     values = []
     for target in map(int, np.flatnonzero(clip.labels)[:_MOST_TARGETS]):
-        plan = choose_context(target, clip.labels, restorer.needs)
-        around = {offset: clip.frames[number] for offset, number in plan.neighbours.items()}
-        window = FrameWindow(clip.frames[target], around, [clip.frames[number] for number in plan.references])
+        window = window_in(clip.frames, target, clip.labels, restorer.needs)
         values.append(psnr(restorer.restore_frame(window), clip.truth[target]))
     return values
