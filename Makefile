@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: install demo restore test lint bench clean
+.PHONY: install demo restore test lint bench fidelity clean
 
 install: $(STAMP)
 
@@ -38,6 +38,11 @@ test: lint
 # What docs/measurements.md reports, measured here: stages one by one and the whole run, one 720p clip.
 bench: $(STAMP)
 	$(BIN)/python -m flows.measure stages
+
+# What becomes of every kind of video: the whole matrix, and each file of a folder (make fidelity ODD_MEDIA=folder).
+# Writes docs/fidelity.md; `make test` runs the quick part.
+fidelity: $(DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fidelity $(if $(ODD_MEDIA),--files "$(ODD_MEDIA)")
 
 clean:
 	rm -rf $(VENV) demo

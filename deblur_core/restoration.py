@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from av.video.frame import VideoFrame
 
-from deblur_core.models.restorer import ContextNeeds, FrameWindow, Restorer, choose_context
+from deblur_core.models.restorer import ContextNeeds, FrameWindow, Restorer, choose_context, window_of
 from deblur_core.moment_order import MomentEdges, edge_picture
 from deblur_core.shots import is_cut, thumbnail
-from deblur_core.verdict import Verdict, VerdictLimits, judge
+from deblur_core.verdict import Verdict, VerdictLimits, judge, sharpness
 from deblur_core.video.colour import from_rgb, luma, to_rgb
 
 _WINDOW_BYTES = 320 << 20
@@ -89,6 +89,7 @@ class _Window:
         self._needs = needs
         self._frames: OrderedDict[int, VideoFrame] = OrderedDict()
         self._rgb: dict[int, np.ndarray] = {}
+        self._sharpness: dict[int, float] = {}
         self._cuts: list[int] = []  # first frames of shots
         self._last_thumbnail: np.ndarray | None = None
 
@@ -101,6 +102,7 @@ class _Window:
         while next(iter(self._frames)) < number - 2 * self._needs.margin_frames:
             oldest, _ = self._frames.popitem(last=False)
             self._rgb.pop(oldest, None)
+            self._sharpness.pop(oldest, None)
 
     def restore(
         self, target: int, blurred: np.ndarray, first_labelled: int, restore: Moments, limits: VerdictLimits
@@ -109,16 +111,11 @@ class _Window:
         start = max([cut for cut in self._cuts if cut <= target], default=held[0])
         stop = min([cut for cut in self._cuts if cut > target], default=held[-1] + 1)
         shot = (max(start, held[0]), min(stop, held[-1] + 1))
-        plan = choose_context(target, blurred, self._needs, first_labelled, shot)
-        restored = restore(
-            FrameWindow(
-                self._as_rgb(target),
-                {offset: self._as_rgb(number) for offset, number in plan.neighbours.items()},
-                [self._as_rgb(number) for number in plan.references],
-            )
-        )
+        plan = choose_context(target, blurred, self._needs, first_labelled, shot, self._sharpness_of)
+        restored = restore(window_of(plan, self._as_rgb))
         original = self._frames[target]
-        frames = tuple(from_rgb(picture, like=original) for picture in restored)
+        before = self._as_rgb(target)
+        frames = tuple(from_rgb(picture, like=original, before=before) for picture in restored)
         verdict = judge(full_scale_luma(frames[len(frames) // 2]), full_scale_luma(original), limits)
         if not verdict.accepted:
             return RestoredFrame(target, (), verdict)
@@ -131,6 +128,11 @@ class _Window:
             for number in (target - 1, target + 1)
         )
         return MomentEdges(first, last, before, after)
+
+    def _sharpness_of(self, number: int) -> float:
+        if number not in self._sharpness:
+            self._sharpness[number] = sharpness(full_scale_luma(self._frames[number]))
+        return self._sharpness[number]
 
     def _as_rgb(self, number: int) -> np.ndarray:
         if number not in self._rgb:

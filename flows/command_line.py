@@ -65,6 +65,19 @@ def run(
 
 
 @app.command()
+def verify(
+    source: Annotated[str | None, typer.Argument(help="a file, a folder or s3://bucket/prefix")] = None,
+    destination: Annotated[str | None, typer.Argument(help="where run has published it")] = None,
+    hashes_only: Annotated[bool, typer.Option("--hashes-only", help="compare hashes, decode nothing")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout, nothing else")] = False,
+) -> None:
+    """Prove again that every published video is its source but for the frames that were restored."""
+    from flows.commands.verify import verify as command
+
+    _exit(lambda: command(source, destination, hashes_only, as_json), as_json)
+
+
+@app.command()
 def inspect(
     video: Annotated[Path, typer.Argument(help="one video file")],
     out: Annotated[Path | None, typer.Option(help="folder for picture and manifest [VIDEO.inspection]")] = None,

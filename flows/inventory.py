@@ -17,7 +17,10 @@ from deblur_core.errors import (
 )
 from deblur_core.manifests.videos import FAILED, VideoRecord, records_from_bytes
 from deblur_core.models.registry import check_weights
-from deblur_core.storage import Location, ObjectStore, open_store, parse_location
+from deblur_core.provenance.sidecar import sidecar_key
+from deblur_core.storage import Location, ObjectInfo, ObjectStore, open_store, parse_location
+from deblur_core.video.containers import output_name
+from deblur_core.video.preservation import master_name
 from flows.settings import Settings
 from workers.job import META, Job, VideoTask
 
@@ -91,6 +94,42 @@ def take_inventory(settings: Settings, run_id: str, force: bool = False, writes:
     finished = {record.video for record in done}
     pending = tuple(video for video in videos if video.video not in finished)
     return Inventory(job, pending, tuple(done), records, other_files)
+
+
+@dataclass(frozen=True)
+class PublishedArchive:
+    """An archive and what became of it. names: for each video, the keys under which it may be published."""
+
+    source: ObjectStore
+    destination: ObjectStore
+    videos: tuple[ObjectInfo, ...]
+    names: dict[str, tuple[str, ...]]
+    records: dict[str, VideoRecord]
+
+
+def find_published(settings: Settings) -> PublishedArchive:
+    """The videos of the source, beside a destination that an earlier run has written. Writes nothing.
+
+    Raises UsageError: source missing, empty or without videos; destination missing; credentials or bucket wrong.
+    """
+    places = _places(settings)
+    source, destination = open_store(places.source.url), open_store(places.destination.url)
+    with _as_usage(f"source {settings.source}"):
+        videos, other_files = _list_videos(source, settings, places.only)
+    if not videos:
+        raise UsageError(_why_no_video(settings, other_files))
+    with _as_usage(f"destination {settings.destination}"):
+        if next(destination.list(), None) is None:
+            raise UsageError(f"destination {settings.destination} is empty: nothing was published there")
+        records = read_records(destination)
+    taken = {video.video for video in videos}
+    names = {}
+    for video in videos:
+        key = places.rename or video.video
+        others = [name for name in (output_name(key), master_name(key)) if name not in taken]
+        names[video.video] = tuple(dict.fromkeys([key, *others]))
+    infos = tuple(ObjectInfo(video.video, video.size_bytes, video.etag, 0.0) for video in videos)
+    return PublishedArchive(source, destination, infos, names, records)
 
 
 def read_records(destination: ObjectStore) -> dict[str, VideoRecord]:
@@ -191,6 +230,7 @@ def _is_done(video: VideoTask, record: VideoRecord | None, job: Job, present: di
         and record.fingerprint == job.fingerprint
         and record.output is not None
         and present.get(record.output) == record.output_bytes
+        and present.get(sidecar_key(record.output), 0) > 0
     )
 
 

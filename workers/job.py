@@ -14,10 +14,14 @@ from pathlib import PurePosixPath
 
 from deblur_core.models.registry import find_restorer, find_selector, released_hash
 from deblur_core.verdict import VerdictLimits
+from deblur_core.video.preservation import MASTER_CODEC, master_name
 from deblur_core.video.rebuild import output_name
 
 PIPELINE_VERSION = "1"
 """Raise it when the same settings and weights would give other pixels or labels."""
+
+FRAMES_VERSION = "2"
+"""Raise it when labels would be the same and only restored frames other."""
 
 META = "_restore"
 
@@ -111,7 +115,13 @@ class Job:
         # Left out while it is off: what was restored before there was slow motion counts.
         slow_motion = [options.slow_motion] if options.slow_motion > 1 else []
         return self._hash(
-            self.labels_hash, options.threshold, options.restorer, weights, asdict(options.limits), *slow_motion
+            FRAMES_VERSION,
+            self.labels_hash,
+            options.threshold,
+            options.restorer,
+            weights,
+            asdict(options.limits),
+            *slow_motion,
         )
 
     @property
@@ -155,7 +165,9 @@ class Job:
     def output_key(self, video: VideoTask, rebuilt: bool) -> str:
         """In the destination: the source's own name, or the name of the container that holds a rebuilt video."""
         key = self.rename or video.video
-        return output_name(key) if rebuilt else key
+        if not rebuilt:
+            return key
+        return master_name(key) if self.options.codec == MASTER_CODEC else output_name(key)
 
 
 def new_run_id() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from array import array
 from hashlib import blake2b
 
@@ -19,7 +18,7 @@ _DIGEST_BYTES = 8
 
 
 def compare_carried(
-    source: Source, result_path: str | os.PathLike[str], times: FrameTimes, stay: np.ndarray, keeps_dts: bool, name: str
+    source: Source, result: Source, times: FrameTimes, stay: np.ndarray, keeps_dts: bool, name: str
 ) -> None:
     """Compares the packets of the frames `stay` (bool [N]) in both files, in decoding order, and what their decoder is
     told at the start.
@@ -27,14 +26,14 @@ def compare_carried(
     keeps_dts: whether the container stores decoding times, which must then be equal for all packets. Raises
     VerificationError naming the first difference.
     """
-    _compare_headers(source, result_path, name)
+    _compare_headers(source, result, name)
     frames, digests, decoding_times = array("q"), bytearray(), array("q")
     for packet, frame in source_packets(source, times, name):
         frames.append(frame)
         digests += _digest(memoryview(packet))
         decoding_times.append(packet.dts or 0)
     count = 0
-    with open_input(os.fspath(result_path), name) as container:
+    with open_input(result, name) as container:
         stream = main_video_stream(container, name)
         for packet in container.demux(stream):
             if not packet.size:
@@ -57,9 +56,9 @@ def compare_carried(
         raise VerificationError(f"{name}: has {count} packets and must have {len(frames)}")
 
 
-def _compare_headers(source: Source, result_path: str | os.PathLike[str], name: str) -> None:
+def _compare_headers(source: Source, result: Source, name: str) -> None:
     headers = []
-    for opened in (source, os.fspath(result_path)):
+    for opened in (source, result):
         with open_input(opened, name) as container:
             try:
                 headers.append(parse_header(main_video_stream(container, name).codec_context.extradata or b""))

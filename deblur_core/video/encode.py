@@ -19,8 +19,11 @@ import numpy as np
 from av.video.frame import PictureType, VideoFrame
 
 from deblur_core.errors import DeclinedVideoError
+from deblur_core.video.chroma import LOCATION_NAMES
 from deblur_core.video.encoder_choice import EncoderChoice, EncodeSettings, choose_encoder
-from deblur_core.video.pixel_format import plain_name, to_plain
+from deblur_core.video.matroska_hdr import add_static_hdr
+from deblur_core.video.pixel_format import plain_name, to_layout
+from deblur_core.video.preservation import ffv1_options
 from deblur_core.video.probe import MasteringDisplay, VideoInfo
 
 __all__ = ["ORDINAL_TICK", "EncodeSettings", "EncoderChoice", "choose_encoder", "encode_segment"]
@@ -36,6 +39,8 @@ _STEPS_BELOW_SOURCE = 22
 _UNTOUCHED_X265_QUANTISER = 3
 _UNTOUCHED_VP9_CRF = 0
 _FULL_RANGE = 2
+_WITHOUT_STATIC_HDR = {"ffv1", "libvpx-vp9"}
+_LEFT = 1  # AVCHROMA_LOC_LEFT
 
 
 def encode_segment(
@@ -69,6 +74,8 @@ def encode_segment(
             packet.duration = 1
             container.mux(packet)
             packets += 1
+    if choice.encoder in _WITHOUT_STATIC_HDR and (choice.mastering_display or choice.content_light):
+        add_static_hdr(path, choice.mastering_display, choice.content_light)
     if packets != len(flags):
         raise ValueError(f"{choice.encoder} made {packets} packets of {len(flags)} frames in {Path(path).name}")
 
@@ -91,7 +98,7 @@ def _open_stream(
     )
     if info.sample_aspect_ratio:
         context.sample_aspect_ratio = info.sample_aspect_ratio
-    stream.options = _options(flags, info, choice)
+    stream.options = _options(flags, info, choice) | _chroma_location(info, choice)
     if choice.encoder == "libsvtav1":
         # SVT-AV1 writes its banner to stderr; this variable is its only switch.
         os.environ.setdefault("SVT_LOG", "1")
@@ -111,7 +118,7 @@ def _encoded(
         if number == len(flags):
             raise ValueError(f"more frames than the {len(flags)} of the segment")
         _check(frame, number, info)
-        plain = to_plain(frame)
+        plain = to_layout(frame, choice.pixel_format)
         plain.pts, plain.time_base = number, 1 / choice.rate
         # The source's own choice of I, P and B must not bind this encoder.
         plain.pict_type = PictureType.I if number in starts else PictureType.NONE
@@ -217,7 +224,13 @@ def _vp9_options(flags: np.ndarray, info: VideoInfo, choice: EncoderChoice) -> d
 
 
 def _ffv1_options(flags: np.ndarray, info: VideoInfo, choice: EncoderChoice) -> dict[str, str]:
-    return {"level": "3", "g": "1", "slicecrc": "1"}
+    return ffv1_options(info.width, info.height, choice.pixel_format)
+
+
+def _chroma_location(info: VideoInfo, choice: EncoderChoice) -> dict[str, str]:
+    """Left is what H.264 and HEVC mean by saying nothing; other codecs leave it to the container."""
+    is_said = info.chroma_location and not (info.chroma_location == _LEFT and choice.encoder in ("libx264", "libx265"))
+    return {"chroma_sample_location": LOCATION_NAMES[info.chroma_location]} if is_said else {}
 
 
 def _untouched_runs(flags: np.ndarray) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ import av
 
 from deblur_core.errors import DeclinedVideoError, UsageError
 from deblur_core.video.containers import holds, is_mp4_family, muxer_for
-from deblur_core.video.pixel_format import plain_name
+from deblur_core.video.pixel_format import ffv1_name, plain_name
 from deblur_core.video.probe import DOLBY_VISION, HDR10_PLUS, MasteringDisplay, VideoInfo
 
 CODECS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9", "ffv1": "ffv1"}
@@ -94,13 +94,14 @@ def choose_encoder(info: VideoInfo, container_suffix: str, settings: EncodeSetti
     else:
         wanted = [CODECS[settings.codec]]
     for encoder in wanted:
+        layout = ffv1_name(pixel_format) if encoder == "ffv1" else pixel_format
         if (
             holds(muxer, encoder)
-            and _takes(encoder, pixel_format, info.width, info.height)
+            and _takes(encoder, layout, info.width, info.height)
             and _keeps_pixel_shape(encoder, muxer, info)
         ):
             _decline_lost_metadata(info, encoder)
-            return _choice(encoder, pixel_format, info, settings)
+            return _choice(encoder, layout, info, settings)
     raise DeclinedVideoError(
         f"{info.width}x{info.height} {info.pixel_format} cannot be encoded exactly by {' or '.join(wanted)} into a "
         f"{container_suffix or 'Matroska'} file; convert it to yuv420p first, or choose another --codec"

@@ -238,7 +238,8 @@ def _check_complete(container: InputContainer, counts: dict[int, int], end_secon
                     f"{counts[stream.index]}"
                 )
     if container.format.name in _CONTAINERS_WITH_TRUE_DURATION and container.duration:
-        announced_seconds = (container.duration + max(container.start_time or 0, 0)) / av.time_base
+        # Some writers of Matroska count from 0, others from the first frame; from 0 is never the later end of the two.
+        announced_seconds = container.duration / av.time_base
         if end_seconds < announced_seconds - _TRUNCATION_SECONDS:
             raise DamagedVideoError(
                 f"{name}: is cut short: it announces {announced_seconds:.3f} s and ends at {end_seconds:.3f} s"

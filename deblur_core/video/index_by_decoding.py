@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
 
-from deblur_core.errors import DamagedVideoError
+from deblur_core.errors import DamagedVideoError, DeclinedVideoError
 from deblur_core.video.source import Source, main_video_stream, open_input, time_base
 
 # Only here are decoding times stored with the packets; elsewhere FFmpeg makes them up, after a seek differently.
 _CONTAINERS_WITH_DECODING_TIMES = {"avi"}
+# Here FFmpeg's guesses at presentation times that are missing are at times wrong, and there is nothing better.
+_CONTAINERS_WITH_SOME_TIMES = {"mpeg"}
 _DEFAULT_RATE = Fraction(25)
 
 
@@ -34,7 +37,10 @@ class DecodedFrames:
 
 
 def frames_by_decoding(source: Source, name: str) -> DecodedFrames:
-    """Decodes the whole video once. Raises NotAVideoError, DamagedVideoError."""
+    """Decodes the whole video once.
+
+    Raises NotAVideoError, DamagedVideoError; DeclinedVideoError where the times that are known contradict each other.
+    """
     packet_dts: list[int | None] = []
     packet_of_frame: list[int] = []
     frame_pts: list[int | None] = []
@@ -58,11 +64,17 @@ def frames_by_decoding(source: Source, name: str) -> DecodedFrames:
                     keyframes.append(frame.key_frame)
         except av.FFmpegError as error:
             raise DamagedVideoError(f"{name}: frame {len(frame_pts)} does not decode ({error.strerror})") from error
+        depth = stream.codec_context.reorder_depth
     if not frame_pts:
         raise DamagedVideoError(f"{name}: its video stream holds no frame")
+    if container.format.name in _CONTAINERS_WITH_SOME_TIMES and not _rise(frame_pts):
+        raise DeclinedVideoError(
+            f"{name}: stores times for some of its frames only, and those do not tell when the others are shown; remux "
+            "it to MP4 or Matroska first"
+        )
     boundaries = _closed_starts(packet_of_frame, keyframes)
     return DecodedFrames(
-        pts=_times(packet_dts, packet_of_frame, frame_pts, rate, tick_seconds),
+        pts=_times(packet_dts, packet_of_frame, frame_pts, depth, rate, tick_seconds),
         is_keyframe=np.array(keyframes, bool),
         time_base=tick_seconds,
         rate=rate,
@@ -103,15 +115,33 @@ def _times(
     packet_dts: list[int | None],
     packet_of_frame: list[int],
     frame_pts: list[int | None],
+    reorder_depth: int,
     rate: Fraction,
     tick_seconds: Fraction,
 ) -> np.ndarray:
-    """Shows the n-th frame at the n-th of the decoding times, which is what an AVI means; a stream without any times
-    runs at its nominal rate."""
-    dts = [packet_dts[packet] for packet in packet_of_frame]
-    known = sorted(each for each in dts if each is not None)
-    if len(known) == len(dts):
-        return np.array(known, np.int64)
-    if all(each is not None for each in frame_pts):
+    """The decoder's own times if they rise. Else, where frames are reordered and only decoding times are stored, the
+    n-th frame is shown at the n-th of those, as much later as the decoder holds the first one back: without that, sound
+    that starts with the pictures would follow them. Frames between others that have times are spread between those; a
+    stream without any times runs at its nominal rate."""
+    if None not in frame_pts and _rise(frame_pts):
         return np.array(frame_pts, np.int64)
-    return np.array([round(number / (rate * tick_seconds)) for number in range(len(frame_pts))], np.int64)
+    dts = [packet_dts[packet] for packet in packet_of_frame]
+    known = np.array(sorted(each for each in dts if each is not None), np.int64)
+    if len(known) == len(dts):
+        most = reorder_depth * int(np.median(np.diff(known))) if len(known) > 1 else 0
+        return known + max(0, min((frame_pts[0] or 0) - int(known[0]), most))
+    numbers = np.arange(len(frame_pts))
+    timed = np.array([number for number in numbers if frame_pts[number] is not None], np.int64)
+    stamps = np.array([frame_pts[number] for number in timed], np.float64)
+    step = float(1 / (rate * tick_seconds))
+    if not len(timed) or not _rise(frame_pts):
+        return np.rint(numbers * step).astype(np.int64)
+    times = np.interp(numbers, timed, stamps)
+    times += np.minimum(numbers - timed[0], 0) * step + np.maximum(numbers - timed[-1], 0) * step
+    return np.rint(times).astype(np.int64)
+
+
+def _rise(stamps: list[int | None]) -> bool:
+    """Whether those that are known do."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    return all(earlier < later for earlier, later in pairwise(known))

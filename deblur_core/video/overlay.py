@@ -1,4 +1,4 @@
-"""The file in which the restored frames of one segment travel: lossless FFV1 in the video's own pixel format.
+"""The file in which the restored frames of one segment travel: lossless FFV1 of the video's own samples.
 
 Matroska, one frame a packet, each with its frame number in the whole video as its time stamp (in milliseconds, so it is
 exact). An overlay without frames is a file without bytes. It knows nothing of times, sound or which frames were asked
@@ -18,7 +18,7 @@ import av
 from av.video.frame import VideoFrame
 
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError
-from deblur_core.video.pixel_format import plain_name, to_plain
+from deblur_core.video.pixel_format import ffv1_name, plain_name, to_layout
 from deblur_core.video.probe import VideoInfo
 from deblur_core.video.source import Source, is_empty, open_input
 
@@ -30,7 +30,7 @@ class OverlayWriter:
 
     def __init__(self, path: str | os.PathLike[str], info: VideoInfo) -> None:
         """Raises DeclinedVideoError if FFV1 does not store the pixel format of `info`."""
-        self._pixel_format = plain_name(info.pixel_format)
+        self._pixel_format = ffv1_name(info.pixel_format)
         if self._pixel_format not in {each.name for each in av.Codec("ffv1", "w").video_formats or []}:
             raise DeclinedVideoError(f"restored frames in {info.pixel_format} cannot be stored without loss")
         self._path = Path(path)
@@ -43,9 +43,9 @@ class OverlayWriter:
         """Stores `frame` as frame `frame_number` of the video; numbers must rise. The frame's pts is changed."""
         if frame_number <= self._last_number:
             raise ValueError(f"frame {frame_number} follows frame {self._last_number}: numbers must rise")
-        plain = to_plain(frame)
-        if plain.format.name != self._pixel_format:
+        if plain_name(frame.format.name) != plain_name(self._pixel_format):
             raise ValueError(f"frame {frame_number} is {frame.format.name}, the overlay {self._pixel_format}")
+        plain = to_layout(frame, self._pixel_format)
         plain.pts, plain.time_base = frame_number, _NUMBER_TICK
         plain.pict_type = 0
         if self._container is None:
@@ -98,7 +98,8 @@ class OverlayWriter:
 def read_overlay(source: Source) -> Iterator[tuple[int, VideoFrame]]:
     """Yields (frame number, frame) in rising order, exactly as they were added.
 
-    Frames of yuvj… videos come back as yuv… with the full-range tag. Raises DamagedVideoError.
+    Frames come back in the layout of the same samples that FFV1 stores: those of yuvj… videos as yuv… with the
+    full-range tag, 8-bit RGB as bgr0. Raises DamagedVideoError.
     """
     if is_empty(source):
         return

@@ -16,8 +16,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from deblur_core.errors import DamagedVideoError
+from deblur_core.video.chroma import chroma_location
 from deblur_core.video.source import Source, is_cover, main_video_stream, open_input, time_base
 from deblur_core.video.source_quantiser import finest_quantiser
+from deblur_core.video.transport_service import read_service
 
 HDR10_PLUS = "HDR10+"
 DOLBY_VISION = "Dolby Vision"
@@ -27,6 +29,7 @@ _DYNAMIC_METADATA = {
     "DYNAMIC_HDR_PLUS": HDR10_PLUS,
     "DYNAMIC_HDR_VIVID": "HDR Vivid",
 }
+_RGB_MATRIX, _UNSPECIFIED_MATRIX = 0, 2  # AVCOL_SPC_…
 _FIELD_ORDER_PROGRESSIVE = 1  # AV_FIELD_PROGRESSIVE; 0 is unknown, greater is interlaced
 
 
@@ -79,6 +82,8 @@ class VideoInfo:
     colorspace: int
     color_primaries: int
     color_trc: int
+    chroma_location: int
+    """AVCHROMA_LOC_…; 0 where nothing is said, or chroma has no grid of its own"""
     rotation_degrees: int
     """counter-clockwise turn with which players show the video, -180..180"""
     display_matrix: tuple[int, ...] | None
@@ -88,7 +93,8 @@ class VideoInfo:
     content_light: tuple[int, int] | None
     """MaxCLL and MaxFALL in cd/m²"""
     dynamic_metadata: tuple[str, ...]
-    """per-frame metadata that encoding again would lose (Dolby Vision, HDR10+, …)"""
+    """what encoding again would lose: metadata of each frame (Dolby Vision, HDR10+, …), and pictures that lie beside
+    those of the main video (transparency, other views, other programs)"""
     finest_quantiser: float | None
     """least mean QP of sampled keyframes (H.264 only): untouched frames need not be encoded finer than theirs allows"""
     duration_seconds: float | None
@@ -104,6 +110,7 @@ def probe(source: Source, name: str) -> VideoInfo:
     Raises NotAVideoError (not a media file, no video stream, cover art only) or DamagedVideoError (no frame decodes).
     """
     quantiser = finest_quantiser(source, name)
+    programs = read_service(source).programs
     with open_input(source, name) as container:
         stream = main_video_stream(container, name)
         streams = tuple(_describe(each) for each in container.streams)
@@ -123,15 +130,16 @@ def probe(source: Source, name: str) -> VideoInfo:
             average_rate=stream.average_rate or stream.guessed_rate,
             sample_aspect_ratio=stream.sample_aspect_ratio,
             color_range=int(frame.color_range),
-            colorspace=int(frame.colorspace),
+            colorspace=_matrix(frame),
             color_primaries=int(frame.color_primaries),
             color_trc=int(frame.color_trc),
+            chroma_location=chroma_location(frame, context.codec.canonical_name),
             rotation_degrees=int(frame.rotation),
             display_matrix=_integers(side_data.get("DISPLAYMATRIX"), 9),
             interlaced=frame.interlaced_frame or context.field_order > _FIELD_ORDER_PROGRESSIVE,
             mastering_display=_mastering_display(side_data.get("MASTERING_DISPLAY_METADATA")),
             content_light=_content_light(side_data.get("CONTENT_LIGHT_LEVEL")),
-            dynamic_metadata=_dynamic_metadata(side_data, stream),
+            dynamic_metadata=_dynamic_metadata(side_data, stream) + _beside(stream, programs),
             finest_quantiser=quantiser,
             duration_seconds=duration,
             stream_index=stream.index,
@@ -178,6 +186,18 @@ def _dynamic_metadata(side_data: dict[str, bytes], stream: VideoStream) -> tuple
     if "UNKNOWN" in side_data or stream.disposition & av.stream.Disposition.multilayer:
         found.append("several views")
     return tuple(found)
+
+
+def _beside(stream: VideoStream, programs: int) -> tuple[str, ...]:
+    """VP8 and VP9 keep transparency in a second stream of pictures, which FFmpeg's own decoders leave out."""
+    found = ["transparency"] if stream.metadata.get("alpha_mode", "0") != "0" else []
+    return tuple(found + ["several programs"] * (programs > 1))
+
+
+def _matrix(frame: VideoFrame) -> int:
+    """Some files give YUV the matrix of RGB, which says nothing."""
+    matrix = int(frame.colorspace)
+    return _UNSPECIFIED_MATRIX if matrix == _RGB_MATRIX and not frame.format.is_rgb else matrix
 
 
 def _integers(data: bytes | None, count: int) -> tuple[int, ...] | None:

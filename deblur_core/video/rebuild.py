@@ -25,10 +25,12 @@ from deblur_core.video.carried_packets import CarriedFrames, joined_packets
 from deblur_core.video.containers import is_mp4_family, muxer_for, output_name
 from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.h264 import parse_header
+from deblur_core.video.hevc_header import with_lasting_messages
 from deblur_core.video.index import VideoIndex
 from deblur_core.video.parts import Part, open_part, part_packets
 from deblur_core.video.picture_metadata import PictureMetadata, read_picture_metadata, with_metadata
 from deblur_core.video.probe import VideoInfo
+from deblur_core.video.provenance_tag import free_key
 from deblur_core.video.slow_motion import SlowedFrames
 from deblur_core.video.source import Source, main_video_stream, open_input
 from deblur_core.video.streams import (
@@ -36,8 +38,10 @@ from deblur_core.video.streams import (
     carried_streams,
     copy_container_metadata,
     copy_stream_metadata,
+    needs_newer_metadata,
     read_packets,
 )
+from deblur_core.video.transport_service import TransportService, read_service
 
 __all__ = ["CarriedFrames", "CarriedStream", "Part", "RebuildReport", "output_name", "rebuild"]
 
@@ -77,12 +81,14 @@ def rebuild(
     name: str,
     slow: SlowedFrames | None = None,
     carried: CarriedFrames | None = None,
+    provenance: str = "",
 ) -> RebuildReport:
     """Writes `out_path`, a file of the kind that `name` (the result's name) says, from all parts of the video in order
     and every other stream of `source`.
 
     index: of the source. slow: the frames of the result, where they are not those of the source. carried: the frames
-    whose packets are taken from the source; `parts` hold all others.
+    whose packets are taken from the source; `parts` hold all others. provenance: what the file says of its own making,
+    under a key that its source does not use.
 
     Raises DeclinedVideoError if the container cannot hold a stream, DamagedVideoError if the source cannot be read to
     its end, VerificationError if the parts are not those of this video.
@@ -92,13 +98,18 @@ def rebuild(
     times, rate = (index, info.average_rate) if slow is None else (slow.times, slow.average_rate)
     if slow is not None:
         metadata = slow.of_each(metadata)
+    service = read_service(source) if muxer == "mpegts" else TransportService()
     with open_input(source, source_name) as original:
         main = main_video_stream(original, source_name)
-        options = _muxer_options(original, times, muxer, name)
+        options = _muxer_options(original, times, muxer, name) | service.muxer_options()
         with av.open(
             os.fspath(out_path), "w", format=muxer, options=options, metadata_errors="surrogateescape"
         ) as target:
             copy_container_metadata(original, target)
+            target.metadata.update(service.metadata() if muxer == "mpegts" else {})
+            key = free_key(original.metadata, muxer)
+            if provenance and key is not None:
+                target.metadata[key] = provenance
             described = replace(info, average_rate=rate)
             joins = carried is not None
             video, copies = _add_streams(original, main, target, described, times, parts[0], source_name, joins)
@@ -160,6 +171,8 @@ def _add_video(
         video: Any = target.add_stream_from_template(template, opaque=True)
         context, described = video.codec_context, encoded.codec_context
         context.extradata = described.extradata
+        if same_codec and info.codec == "hevc":
+            context.extradata = with_lasting_messages(described.extradata or b"", info.extradata)
         if joins:
             own = parse_header(described.extradata or b"")
             context.extradata = parse_header(info.extradata).joined(own).to_bytes()
@@ -244,8 +257,7 @@ def _timed(packet: Packet, frame: int, dts_frame: int, times: FrameTimes, durati
 def _muxer_options(original: InputContainer, times: FrameTimes, muxer: str, name: str) -> dict[str, str]:
     if is_mp4_family(muxer):
         flags = "+faststart"
-        # Keys of Apple's and Android's cameras fit only the newer kind of metadata.
-        if any("." in key for key in original.metadata):
+        if needs_newer_metadata(original, muxer):
             flags += "+use_metadata_tags"
         # Dolby Vision's configuration is "unofficial" to FFmpeg, which leaves it out otherwise.
         return {"strict": "unofficial", "movflags": flags, "movie_timescale": str(_movie_timescale(original, times))}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
@@ -21,6 +22,14 @@ from deblur_core.video.containers import is_mp4_family
 _CONTAINER_KEYS_OF_THE_MUXER = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 _STREAM_KEYS_OF_THE_MUXER = {"duration", "number_of_frames", "number_of_bytes", "bps", "vendor_id"}
 _TIMECODE = "timecode"
+_MATROSKA = {"matroska", "webm"}
+# What FFmpeg's muxers of MP4 and MOV write in their older kind of metadata, which more players read.
+_OLDER_TAGS = {
+    "mp4": "title artist album_artist composer album date comment genre copyright grouping lyrics description synopsis "
+    "show episode_id network keywords episode_sort season_number media_type hd_video gapless_playback compilation "
+    "track disc location creation_time",
+    "mov": "title artist album date comment genre copyright location make model creation_time",
+}
 
 
 def copy_container_metadata(source: InputContainer, target: OutputContainer) -> None:
@@ -33,6 +42,16 @@ def copy_container_metadata(source: InputContainer, target: OutputContainer) -> 
         target.set_chapters(chapters)
 
 
+def needs_newer_metadata(source: InputContainer, muxer: str) -> bool:
+    """Whether a tag of the file fits only the newer kind of metadata of MP4 and MOV, which holds any key: those of
+    Apple's and Android's cameras, and whatever people made up."""
+    older = _OLDER_TAGS.get(muxer)
+    if older is None:
+        return any("." in key for key in source.metadata)
+    keys = {key.lower().split("-")[0] for key in source.metadata}
+    return bool(keys - _CONTAINER_KEYS_OF_THE_MUXER - {_TIMECODE} - set(older.split()))
+
+
 def copy_stream_metadata(source: Stream, target: Any, encoded_again: bool = False) -> None:
     """Language, title, handler, disposition and number; statistics and, for a stream that was encoded again, the name
     of its old encoder are left out."""
@@ -42,7 +61,11 @@ def copy_stream_metadata(source: Stream, target: Any, encoded_again: bool = Fals
             continue
         if encoded_again and plain == "encoder":
             continue
-        target.metadata[key] = value
+        if key == "name" and is_mp4_family(target.container.format.name):
+            key = "title"  # what is read under one name there is written under the other
+        # FFmpeg's muxer of Matroska leaves a track's creation time out, but not one in a language.
+        in_matroska = target.container.format.name in _MATROSKA and plain == "creation_time"
+        target.metadata[f"{plain}-und" if in_matroska else key] = value
     target.disposition = int(source.disposition)
     if source.container.format.name == "mpegts":
         target.id = source.id
@@ -51,8 +74,8 @@ def copy_stream_metadata(source: Stream, target: Any, encoded_again: bool = Fals
 def carried_streams(source: InputContainer, main: Stream, muxer: str) -> list[Stream]:
     """The streams that are copied packet by packet, in the order of the source.
 
-    Left out are those which the muxer writes anew from what it is told: the text track of the chapters and, in MP4 and
-    MOV, the time code track of a video that carries its time code as metadata.
+    Left out are those which the muxer writes anew from what it is told: the text track of the chapters and the time
+    code track of a video that carries its time code as metadata (Matroska keeps that as a tag of the video).
     """
     timecodes = {stream.metadata.get(_TIMECODE) for stream in source.streams.video} - {None}
     kept = []
@@ -60,7 +83,7 @@ def carried_streams(source: InputContainer, main: Stream, muxer: str) -> list[St
         if stream.index == main.index or stream.discard == av.stream.Discard.all:
             continue
         is_timecode_track = stream.type == "data" and stream.metadata.get(_TIMECODE) in timecodes
-        if is_timecode_track and is_mp4_family(muxer):
+        if is_timecode_track and (is_mp4_family(muxer) or muxer == "matroska"):
             continue
         kept.append(stream)
     return kept
@@ -69,6 +92,13 @@ def carried_streams(source: InputContainer, main: Stream, muxer: str) -> list[St
 def add_copy(target: OutputContainer, template: Stream, name: str) -> Stream:
     """Adds a stream like `template` to `target`. Raises DeclinedVideoError if the container cannot hold it."""
     described = f"{template.type} stream {template.index} ({_codec_name(template)})"
+    if isinstance(template, AudioStream) and not template.codec_context.sample_rate:
+        raise DeclinedVideoError(f"{name}: nobody can tell what its {described} holds, if anything; remove it first")
+    if is_bare_data(template) and is_mp4_family(target.format.name) and target.format.name != "mov":
+        raise DeclinedVideoError(
+            f"{name}: its {described} is of a kind that cannot be put into a {target.format.name} file; rename the "
+            "file to .mov, or remove the stream first"
+        )
     try:
         if template.type == "attachment":
             copied: Any = target.add_stream_from_template(template)
@@ -101,6 +131,11 @@ def read_packets(source: InputContainer, streams: list[Stream], name: str) -> It
                 yield packet
     except av.FFmpegError as error:
         raise DamagedVideoError(f"{name}: its other streams cannot be read to their end ({error.strerror})") from error
+
+
+def is_bare_data(stream: Stream) -> bool:
+    """Whether FFmpeg knows nothing of a data stream but its bytes (timed metadata of cameras and phones)."""
+    return bool(stream.type == "data" and not (getattr(stream, "name", None) or stream.metadata.get(_TIMECODE)))
 
 
 def _fills_a_gap(packet: Packet) -> bool:

@@ -56,7 +56,16 @@ class Destination:
         return sorted(name for _, name, _ in files_below(self.folder, self.folder))
 
     def published(self) -> list[str]:
-        """Everything under a final name, sorted."""
+        """Every video under a final name, sorted."""
+        return [name for name in self._outside() if not name.endswith(".restoration.json")]
+
+    def sealed(self) -> list[str]:
+        """Every video that has a record beside it, sorted."""
+        return [
+            name.removesuffix(".restoration.json") for name in self._outside() if name.endswith(".restoration.json")
+        ]
+
+    def _outside(self) -> list[str]:
         return [name for name in self.files() if not name.startswith("_restore/")]
 
     def manifest(self, video: str) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ def published(inventory: Inventory, videos: Iterable[VideoTask], out: Path) -> d
     for video in videos:
         (out / video.video).parent.mkdir(parents=True, exist_ok=True)
         (out / video.video).write_bytes(b"result")
+        (out / f"{video.video}.restoration.json").write_text("{}")
         records[video.video] = VideoRecord(
             video.video, video.etag, video.size_bytes, inventory.job.fingerprint, "unchanged", None, None, video.video,
             6, 10, 0, 0, 0, "earlier", 0,
@@ -101,12 +102,16 @@ def test_a_source_that_changed_is_pending(archive: Path) -> None:
     assert names(take("in", "out").pending) == ["b.mp4"]
 
 
-@pytest.mark.parametrize("harm", ["deleted", "cut"])
+@pytest.mark.parametrize("harm", ["deleted", "cut", "without a record", "being replaced"])
 def test_a_published_file_that_was_harmed_is_pending(archive: Path, harm: str) -> None:
     first = take("in", "out")
     published(first, first.pending, archive / "out")
     if harm == "deleted":
         (archive / "out" / "b.mp4").unlink()
+    elif harm == "without a record":
+        (archive / "out" / "b.mp4.restoration.json").unlink()
+    elif harm == "being replaced":
+        (archive / "out" / "b.mp4.restoration.json").write_bytes(b"")
     else:
         (archive / "out" / "b.mp4").write_bytes(b"res")
     assert names(take("in", "out").pending) == ["b.mp4"]

@@ -50,6 +50,18 @@ def test_nothing_of_a_bad_file_is_published(mixed_run: MixedRun) -> None:
     assert manifests == [f"_restore/manifests/{video}/frames.parquet" for video in sorted(GOOD)]
 
 
+def test_every_published_video_has_its_record_and_is_proved_again(
+    mixed_run: MixedRun, command_line: CommandLine
+) -> None:
+    assert mixed_run.out.sealed() == mixed_run.out.published()
+    done = command_line.run("verify", mixed_run.source, mixed_run.out.folder, "--json")
+    told = json.loads(done.stdout)
+    assert (done.code, done.stderr) == (3, "")
+    assert told["videos"] == {"total": 5, "proved": 2, "copies": 1, "wrong": 3}
+    assert [each["video"] for each in told["problems"]] == sorted(BAD)
+    assert all(each["problems"][0].startswith("is not published: it failed [plan]") for each in told["problems"])
+
+
 def test_a_sharp_video_is_a_byte_copy(mixed_run: MixedRun) -> None:
     assert (mixed_run.out.folder / "sharp.mp4").read_bytes() == (mixed_run.source / "sharp.mp4").read_bytes()
 

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.integration
 
 KILLS = 3
 SEED = 2
+RECORD = ".restoration.json"
 OPTIONS = ("--json", "--segment-frames", 12)
 _LABELS = re.compile(r"_restore/work/(.+)/\w{16}/labels-\w{16}/\d+-\d+\.parquet")
 _OUTCOME = re.compile(r"_restore/work/(.+)/\w{16}/frames-\w{16}/\d+-\d+\.parquet")
@@ -150,10 +151,20 @@ def test_finished_segments_were_not_done_again(killed: Killed, record_property: 
 
 def test_no_unfinished_file_was_ever_visible_under_a_final_name(killed: Killed) -> None:
     assert killed.onlooker.looks > 100
-    assert sorted(killed.onlooker.seen) == killed.out.published()
-    for name, copies in killed.onlooker.seen.items():
+    videos = {name: copies for name, copies in killed.onlooker.seen.items() if not name.endswith(RECORD)}
+    assert sorted(videos) == killed.out.published()
+    for name, copies in videos.items():
         whole = frame_hashes(killed.undisturbed.folder / name)
         assert all(frame_hashes(copy) == whole for copy in copies), name
+
+
+def test_no_record_ever_told_of_another_file_than_its_own(killed: Killed) -> None:
+    assert killed.out.sealed() == killed.out.published()
+    hashes = killed.undisturbed.hashes()
+    records = {name: copies for name, copies in killed.onlooker.seen.items() if name.endswith(RECORD)}
+    for name, copies in records.items():
+        told = {json.loads(text)["result"]["sha256"] for copy in copies if (text := copy.read_text())}
+        assert told == {hashes[name.removesuffix(RECORD)]}
 
 
 def test_no_process_outlives_its_killed_run(killed: Killed) -> None:

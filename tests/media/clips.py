@@ -16,7 +16,7 @@ from typing import Any
 import av
 import numpy as np
 
-_AUDIO_CODECS = {".webm": "libopus", ".avi": "libmp3lame", ".flv": "aac", ".ts": "aac"}
+_AUDIO_CODECS = {".webm": "libopus", ".avi": "libmp3lame", ".flv": "aac", ".ts": "aac", ".mpg": "mp2"}
 _AUDIO_RATE = 48000
 _PARAMS_OPTION = {"libx264": "x264-params", "libx265": "x265-params"}
 
@@ -212,9 +212,11 @@ def _video_stream(
         options |= {"crf": str(crf), "b": "0", "cpu-used": "8", "deadline": "realtime"}
     elif codec == "libsvtav1":
         options |= {"crf": str(crf), "preset": "12"}
-    elif codec == "mpeg4":
+    elif codec in ("mpeg4", "mpeg2video"):
         stream.codec_context.max_b_frames = bframes
         stream.codec_context.bit_rate = 2_000_000
+        if interlaced:
+            options |= {"flags": "+ildct+ilme", "field_order": "tt"}
     stream.options = options
     if colour is not None:
         context = stream.codec_context

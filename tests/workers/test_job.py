@@ -7,7 +7,16 @@ import pytest
 
 from deblur_core.models.registry import find_restorer, released_hash
 from deblur_core.verdict import VerdictLimits
-from workers.job import DEBLUR_FRAMES, Job, RestoreOptions, SegmentTask, VideoTask, deblur_spans, new_run_id
+from workers.job import (
+    DEBLUR_FRAMES,
+    FRAMES_VERSION,
+    Job,
+    RestoreOptions,
+    SegmentTask,
+    VideoTask,
+    deblur_spans,
+    new_run_id,
+)
 
 VIDEO = VideoTask("films/a.mp4", "etag-1", 1000)
 JOB = Job("run", "/in", "/out", "/work", RestoreOptions())
@@ -44,7 +53,9 @@ def test_slow_motion_leaves_the_labels_as_they_are() -> None:
 def test_without_slow_motion_what_was_restored_before_there_was_any_counts() -> None:
     options = JOB.options
     weights = released_hash(find_restorer(options.restorer).weights)
-    before = JOB._hash(JOB.labels_hash, options.threshold, options.restorer, weights, asdict(options.limits))
+    before = JOB._hash(
+        FRAMES_VERSION, JOB.labels_hash, options.threshold, options.restorer, weights, asdict(options.limits)
+    )
     assert JOB.frames_hash == before
 
 

@@ -177,7 +177,7 @@ def test_segments_are_whole_gops_and_the_manifest_numbers_them(finished: tuple[L
 def test_nothing_temporary_is_left_after_publishing(finished: tuple[Line, Path, VideoRecord]) -> None:
     _, folder, _ = finished
     left = {str(path.relative_to(folder / "out")) for path in (folder / "out").rglob("*") if path.is_file()}
-    assert left == {"clip.mp4", "_restore/manifests/clip.mp4/frames.parquet"}
+    assert left == {"clip.mp4", "clip.mp4.restoration.json", "_restore/manifests/clip.mp4/frames.parquet"}
 
 
 def test_a_published_video_is_recognised_by_its_manifest(finished: tuple[Line, Path, VideoRecord]) -> None:
@@ -282,7 +282,11 @@ def test_a_copy_under_the_old_name_goes_when_the_result_needs_another_container(
     Line(job).restore("clip.avi")
     assert (archive / "out" / "clip.avi").is_file()
     Line(with_options(job, limits=VerdictLimits(sharpness_gain=0.0, reblur_error=1.0))).restore("clip.avi")
-    assert sorted(path.name for path in (archive / "out").iterdir()) == ["_restore", "clip.avi.mkv"]
+    assert sorted(path.name for path in (archive / "out").iterdir()) == [
+        "_restore",
+        "clip.avi.mkv",
+        "clip.avi.mkv.restoration.json",
+    ]
 
 
 def test_two_videos_never_share_an_output(archive: Path) -> None:

@@ -17,6 +17,7 @@ from deblur_core.errors import ObjectNotFoundError
 from deblur_core.manifests.frames import RESTORED, FrameOutcome, from_bytes, outcomes_from
 from deblur_core.video.decode import decode_frames
 from deblur_core.video.encode import encode_segment
+from deblur_core.video.frame_side_data import replaced_picture, require_kept
 from deblur_core.video.independent_gops import gop_starts
 from deblur_core.video.overlay import read_overlay
 from deblur_core.video.slow_motion import frame_of
@@ -63,7 +64,8 @@ class AssembleStage:
                 decode_frames(source, planned.index, start, stop, task.video.video) for start, stop in runs
             )
             overlays = in_order(self._overlays([span for span, _ in spans]), moments, backwards)
-            frames = (frame for _, frame in overlaid(decoded, overlays, task.video.video))
+            kept = _kept(decoded, encoding.choice.encoder, task.video.video)
+            frames = (frame for _, frame in overlaid(kept, overlays, task.video.video))
             path = Path(folder) / "part.mkv"
             encode_segment(frames, marks, planned.info, encoding.choice, path, starts)
             return Assembled(self._stores.work.put_file(key, path).size_bytes), False
@@ -90,6 +92,13 @@ def _runs(marks: np.ndarray) -> list[tuple[int, int]]:
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
+def _kept(decoded: Iterator[tuple[int, VideoFrame]], encoder: str, name: str) -> Iterator[tuple[int, VideoFrame]]:
+    """Raises DeclinedVideoError at a frame that carries what the encoder cannot write."""
+    for number, frame in decoded:
+        require_kept(frame, encoder, number, name)
+        yield number, frame
+
+
 def in_order(
     overlay: Iterator[tuple[int, VideoFrame]], moments: int, backwards: set[int]
 ) -> Iterator[tuple[int, VideoFrame]]:
@@ -112,8 +121,10 @@ def overlaid(
     for number, frame in decoded:
         if upcoming is None or upcoming[0] != number:
             yield number, frame
+        carrier: VideoFrame | None = frame
         while upcoming is not None and upcoming[0] == number:
-            yield upcoming
+            yield number, upcoming[1] if carrier is None else replaced_picture(carrier, upcoming[1])
+            carrier = None  # captions are shown once, with the first of several moments
             upcoming = next(overlay, None)
     if upcoming is not None:
         raise ValueError(f"{name}: the overlay holds frame {upcoming[0]}, which is not in this segment")

@@ -1,16 +1,24 @@
-"""Plan: what the video is, when its frames are shown and where it can be cut. Reads all packets, decodes one frame."""
+"""Plan: what the video is, when its frames are shown and where it can be cut. Reads all packets, decodes one frame.
+
+What was published as asked before is not planned again; if its record is missing, it gets one here.
+"""
 
 import json
+import logging
 
-from deblur_core.errors import DeclinedVideoError, ObjectNotFoundError, StorageError
+from deblur_core.errors import DeclinedVideoError, ObjectNotFoundError, StorageError, VideoError
 from deblur_core.manifests.frames import from_bytes
 from deblur_core.manifests.videos import VideoRecord
+from deblur_core.provenance.sidecar import sidecar_key
 from deblur_core.video.encode import EncodeSettings, choose_encoder
 from deblur_core.video.index import index_video, plan_segments
 from deblur_core.video.probe import VideoInfo, probe
 from workers.job import Job, VideoTask, suffix_of
 from workers.planned_video import PlannedVideos, Stores, index_from_bytes, index_to_bytes, open_video
 from workers.results import Planned
+from workers.sealing import Sealer, is_sealed
+
+log = logging.getLogger(__name__)
 
 
 class PlanStage:
@@ -21,6 +29,8 @@ class PlanStage:
 
     def run(self, task: VideoTask) -> tuple[Planned, bool]:
         """Raises NotAVideoError, DamagedVideoError or DeclinedVideoError for what cannot be planned."""
+        # A name that leaves no room for the record's is told now, not after hours of work.
+        self._stores.destination.exists(sidecar_key(self._job.output_key(task, rebuilt=True)))
         record = self._published(task)
         if record is not None:
             self._stores.work.delete_prefix(self._job.video_prefix(task))  # a kill may have kept publish from it
@@ -50,16 +60,24 @@ class PlanStage:
         return None
 
     def _published(self, task: VideoTask) -> VideoRecord | None:
-        """The record of a video that an interrupted run had finished, if it was made from the same inputs."""
+        """The row of a video that an interrupted run had finished, if it was made from the same inputs and has a record
+        beside it, or gets one now."""
         key = self._job.manifest_key(task)
         try:
-            _, metadata = from_bytes(self._stores.destination.read(key), key)
+            table, metadata = from_bytes(self._stores.destination.read(key), key)
         except (ObjectNotFoundError, StorageError):
             return None
         if metadata.get("fingerprint") != self._job.fingerprint or metadata.get("source_etag") != task.etag:
             return None
-        record = VideoRecord(**json.loads(metadata["record"]))
-        if record.output is None or not self._stores.destination.exists(record.output):
+        row = VideoRecord(**json.loads(metadata["record"]))
+        if row.output is None or not self._stores.destination.exists(row.output):
             return None
-        size_bytes = self._stores.destination.head(record.output).size_bytes
-        return record if size_bytes == record.output_bytes else None
+        if self._stores.destination.head(row.output).size_bytes != row.output_bytes:
+            return None
+        if not is_sealed(self._stores, row.output):
+            try:
+                Sealer(self._job, self._stores).heal(task, table, row)
+            except VideoError as error:
+                log.warning("%s is made again: %s", task.video, error)
+                return None
+        return row

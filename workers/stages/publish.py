@@ -1,12 +1,13 @@
 """Publish: the parts joined, everything else carried over, the result checked against its source, then one atomic put.
 
-A video that nothing was changed in is copied byte for byte. The manifest is written last: it says that all is there.
+A video that nothing was changed in is copied byte for byte. The record beside the video follows it at once (`sealing`);
+the manifest is written last: it says that all is there.
 """
 
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -28,23 +29,17 @@ from deblur_core.manifests.frames import (
 )
 from deblur_core.manifests.videos import RESTORED as VIDEO_RESTORED
 from deblur_core.manifests.videos import UNCHANGED, VideoRecord
+from deblur_core.provenance.proof import check
+from deblur_core.provenance.sidecar import FileFacts, provenance_text, sidecar_key
 from deblur_core.storage import ObjectInfo
-from deblur_core.video.containers import muxer_for
+from deblur_core.storage.hashing import sha256_of
 from deblur_core.video.rebuild import CarriedFrames, rebuild
-from deblur_core.video.slow_motion import SlowedFrames, slowed
-from deblur_core.video.verify import verify_rebuilt
+from workers.frame_checksums import publish_frame_checksums, remove_frame_checksums
 from workers.job import Job, SegmentTask, VideoTask, deblur_spans
 from workers.planned_video import PlannedVideo, PlannedVideos, Stores, open_video
+from workers.rebuilding import expected, rebuilding_of
 from workers.results import Published
-from workers.stages.encoding import encoded_frames, encoding_of
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a video was rebuilt: frames whose packets stayed as they were, and why none did."""
-
-    carried: int
-    reencoded_because: str | None
+from workers.sealing import Actions, Rebuilt, Sealer, unseal
 
 
 class PublishStage:
@@ -52,6 +47,7 @@ class PublishStage:
 
     def __init__(self, job: Job, stores: Stores, videos: PlannedVideos) -> None:
         self._job, self._stores, self._videos = job, stores, videos
+        self._sealer = Sealer(job, stores)
 
     def run(self, task: VideoTask) -> tuple[Published, bool]:
         """Raises VerificationError when the rebuilt file is not what it must be; nothing is published then."""
@@ -60,63 +56,58 @@ class PublishStage:
         labels = self._labels(task, planned)
         spans = [span for segment in segments for span in deblur_spans(segment)]
         outcomes = [outcome for span in spans for outcome in self._outcomes(span)]
-        restored = [outcome.frame for outcome in outcomes if outcome.action == RESTORED]
-        result = Result(0, None)
-        if restored:
-            output, result = self._rebuild(task, planned, segments, restored)
+        actions = self._actions(labels, outcomes)
+        if actions.restored:
+            result, rebuilt = self._rebuild(task, planned, segments, actions)
         else:
-            output = self._stores.destination.copy_from(
-                self._stores.source,
-                task.video,
-                self._job.output_key(task, rebuilt=False),
-                ObjectInfo(task.video, task.size_bytes, task.etag, 0.0),
-            )
-        record = self._record(task, labels, outcomes, output, result)
-        self._remove_former(task, output.key)
+            result, rebuilt = self._copy(task, planned, actions), None
+        record = self._record(task, labels, actions, result, rebuilt)
+        self._remove_former(task, result.name)
+        publish_frame_checksums(self._job, self._stores, task, planned, result.name)
         self._write_manifest(task, planned, labels, outcomes, record)
         self._stores.work.delete_prefix(self._job.video_prefix(task))
         return Published(record), False
 
+    def _copy(self, task: VideoTask, planned: PlannedVideo, actions: Actions) -> FileFacts:
+        key = self._job.output_key(task, rebuilt=False)
+        with open_video(self._stores.source, task) as source:
+            source_sha256 = sha256_of(source)
+        version = ObjectInfo(task.video, task.size_bytes, task.etag, 0.0)
+        unseal(self._stores, key)
+        copied = self._stores.destination.copy_from(self._stores.source, task.video, key, version)
+        facts = FileFacts(key, copied.size_bytes, source_sha256)
+        self._sealer.seal(task, planned, actions, facts, source_sha256, None)
+        return facts
+
     def _rebuild(
-        self, task: VideoTask, planned: PlannedVideo, segments: list[SegmentTask], restored: list[int]
-    ) -> tuple[ObjectInfo, Result]:
-        key = self._job.output_key(task, rebuilt=True)
-        marks = np.zeros(planned.index.frame_count, bool)
-        marks[restored] = True
-        encoding = encoding_of(self._job, task, planned)
-        encoded = [
-            encoded_frames(planned, encoding, each, marks[each.first_frame : each.stop_frame]) for each in segments
-        ]
-        stay = ~np.concatenate(encoded)
-        because = encoding.whole_because
-        if because is None and not stay.any():
-            because = "each of its GOPs begins with a restored frame, hides frames or is longer than a segment"
+        self, task: VideoTask, planned: PlannedVideo, segments: list[SegmentTask], actions: Actions
+    ) -> tuple[FileFacts, Rebuilt]:
+        how = rebuilding_of(self._job, task, planned, actions.restored)
+        because, key = how.because, how.key
         parts = [
-            self._opener(self._job.part_key(each)) for each, some in zip(segments, encoded, strict=True) if some.any()
+            self._opener(self._job.part_key(each))
+            for each, some in zip(segments, how.encoded, strict=True)
+            if some.any()
         ]
-        slow = self._slowed(task, planned, restored, key)
         with TemporaryDirectory(prefix="restore-archive-") as folder:
             path = Path(folder) / Path(key).name
             with open_video(self._stores.source, task) as source, open_video(self._stores.source, task) as again:
-                carried = CarriedFrames(stay, again) if because is None else None
-                rebuild(source, task.video, planned.info, planned.index, parts, path, key, slow, carried)
-            with open_video(self._stores.source, task) as source:
-                times = slow.times if slow else planned.index
+                carried = CarriedFrames(how.stay, again) if because is None else None
+                says = provenance_text(key)
+                rebuild(source, task.video, planned.info, planned.index, parts, path, key, how.slow, carried, says)
                 try:
-                    verify_rebuilt(source, path, planned.info, times, key, None if because else stay)
+                    rebuilt = Rebuilt(how, *check(source, again, path, expected(planned, how)))
                 except VerificationError as error:
                     if because is not None:
                         raise
                     raise VerificationError(f"{error}; run with --reencode to have all of it encoded") from error
-            return self._stores.destination.put_file(key, path), Result(int(stay.sum()), because)
-
-    def _slowed(self, task: VideoTask, planned: PlannedVideo, restored: list[int], key: str) -> SlowedFrames | None:
-        """The frames of the result where slow motion makes them other than those of the source."""
-        if self._job.options.slow_motion == 1:
-            return None
-        marks = np.zeros(planned.index.frame_count, bool)
-        marks[restored] = True
-        return slowed(planned.index, marks, self._job.options.slow_motion, muxer_for(key), task.video)
+                source_sha256 = sha256_of(source)
+            with path.open("rb") as file:
+                facts = FileFacts(key, path.stat().st_size, sha256_of(file))
+            unseal(self._stores, key)
+            self._stores.destination.put_file(key, path)
+        self._sealer.seal(task, planned, actions, facts, source_sha256, rebuilt)
+        return facts, rebuilt
 
     def _remove_former(self, task: VideoTask, output: str) -> None:
         """Takes away what an earlier run published under the video's other name (with or without `.mkv`)."""
@@ -126,14 +117,18 @@ class PublishStage:
         except ObjectNotFoundError:
             return
         former = VideoRecord(**json.loads(metadata["record"])).output
-        if former in (None, output) or not destination.exists(former):
+        if former is not None:
+            remove_frame_checksums(self._job, destination, former, output)
+        if former in (None, output):
             return
         try:
-            destination.delete(former)
+            for left in (former, sidecar_key(former)):
+                if destination.exists(left):
+                    destination.delete(left)
         except AccessDeniedError as cause:
             raise AccessDeniedError(
                 f"{task.video} is published as {output} now, but its former {former} may not be deleted ({cause}): "
-                "delete it by hand and run again"
+                "delete it and its record by hand and run again"
             ) from cause
 
     def _opener(self, key: str) -> Callable[[], BinaryIO]:
@@ -153,33 +148,34 @@ class PublishStage:
         except ObjectNotFoundError:
             return []
 
+    def _actions(self, labels: SegmentLabels, outcomes: list[FrameOutcome]) -> Actions:
+        restored, rejected = (
+            [outcome.frame for outcome in outcomes if outcome.action == action] for action in (RESTORED, REJECTED)
+        )
+        blurred = int((labels.probability >= np.float32(self._job.options.threshold)).sum())
+        return Actions(blurred, restored, rejected)
+
     def _record(
-        self,
-        task: VideoTask,
-        labels: SegmentLabels,
-        outcomes: list[FrameOutcome],
-        output: ObjectInfo,
-        result: Result,
+        self, task: VideoTask, labels: SegmentLabels, actions: Actions, result: FileFacts, rebuilt: Rebuilt | None
     ) -> VideoRecord:
-        restored = sum(outcome.action == RESTORED for outcome in outcomes)
         return VideoRecord(
             video=task.video,
             source_etag=task.etag,
             source_bytes=task.size_bytes,
             fingerprint=self._job.fingerprint,
-            status=VIDEO_RESTORED if restored else UNCHANGED,
+            status=VIDEO_RESTORED if rebuilt is not None else UNCHANGED,
             stage=None,
             error=None,
-            output=output.key,
-            output_bytes=output.size_bytes,
+            output=result.name,
+            output_bytes=result.size_bytes,
             frames=len(labels.probability),
-            blurred=int((labels.probability >= np.float32(self._job.options.threshold)).sum()),
-            restored=restored,
-            rejected=sum(outcome.action == REJECTED for outcome in outcomes),
+            blurred=actions.blurred,
+            restored=len(actions.restored),
+            rejected=len(actions.rejected),
             run_id=self._job.run_id,
             finished_at=int(time.time() * 1000),
-            carried=result.carried,
-            reencoded_because=result.reencoded_because,
+            carried=int(rebuilt.how.stay.sum()) if rebuilt is not None else 0,
+            reencoded_because=rebuilt.how.because if rebuilt is not None else None,
         )
 
     def _write_manifest(

@@ -155,6 +155,24 @@ def test_full_range_of_old_formats_survives(tmp_path: Path) -> None:
         assert psnr(before, after) > 50
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9", "ffv1"])
+@pytest.mark.parametrize("location", [1, 3], ids=["left", "top-left"])
+def test_place_of_chroma_is_kept(tmp_path: Path, info: VideoInfo, codec: str, location: int) -> None:
+    described = replace(info, chroma_location=location)
+    choice = choose_encoder(described, ".mkv", EncodeSettings(codec=codec))
+    clip = make_clip(tmp_path / "a.mp4", frames=2, audio=False)
+    encode_segment(decoded_frames(clip), [True, False], described, choice, tmp_path / "part.mkv")
+    assert probe(tmp_path / "part.mkv", "part.mkv").chroma_location == location
+
+
+def test_jpegs_chroma_stays_in_the_centre(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mkv", frames=2, codec="mjpeg", pixel_format="yuvj420p", audio=False)
+    info = probe(clip, "a.mkv")
+    encode_segment(decoded_frames(clip), [True, False], info, choose_encoder(info, ".mkv"), tmp_path / "part.mkv")
+    result = probe(tmp_path / "part.mkv", "part.mkv")
+    assert (result.codec, info.chroma_location, result.chroma_location) == ("h264", 2, 2)
+
+
 def test_frame_of_another_size_is_declined(tmp_path: Path, info: VideoInfo) -> None:
     other = decoded_frames(make_clip(tmp_path / "b.mp4", frames=2, size=(96, 64), audio=False))
     with pytest.raises(DeclinedVideoError, match="96x64"):

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deblur_core.errors import DamagedVideoError
+from deblur_core.errors import DamagedVideoError, DeclinedVideoError
 from deblur_core.video.index import VideoIndex, closed_gop_starts, index_video, plan_segments
-from tests.media import frame_times, make_clip, remux, truncate
+from tests.media import frame_times, make_clip, packet_times, remux, truncate
 
 
 def times(index: VideoIndex) -> list[Fraction]:
@@ -97,3 +97,28 @@ def test_matroska_cut_short_is_damaged(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mkv", frames=96)
     with pytest.raises(DamagedVideoError, match=r"cut short|cannot be read"):
         index_video(truncate(clip, tmp_path / "cut.mkv", 0.5), "cut.mkv")
+
+
+@pytest.mark.parametrize(("name", "codec"), [("late.mkv", "libx264"), ("late.webm", "libvpx-vp9")])
+def test_matroska_that_starts_late_is_not_cut_short(tmp_path: Path, name: str, codec: str) -> None:
+    clip = make_clip(tmp_path / name, codec=codec, start_seconds=Fraction(5, 4), frames=24, size=(64, 48))
+    assert times(index_video(clip, name)) == frame_times(clip)
+
+
+@pytest.mark.parametrize("bframes", [0, 2])
+def test_a_program_stream_has_the_times_that_it_stores(tmp_path: Path, bframes: int) -> None:
+    clip = make_clip(tmp_path / "a.mpg", codec="mpeg2video", bframes=bframes, frames=24, size=(96, 64))
+    assert times(index_video(clip, "a.mpg")) == frame_times(clip)
+
+
+def test_frames_of_an_avi_are_shown_as_late_as_their_decoder_gives_them(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.avi", codec="mpeg4", bframes=2, frames=24, size=(96, 64))
+    shown = times(index_video(clip, "a.avi"))
+    assert shown == frame_times(clip)
+    assert shown[0] - packet_times(clip, "audio")[0] == Fraction(1, 24)
+
+
+def test_times_that_are_missing_and_cannot_be_told_are_declined(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mpg", codec="libx264", bframes=2, gop=6, frames=24, size=(96, 64))
+    with pytest.raises(DeclinedVideoError, match="stores times for some of its frames only"):
+        index_video(clip, "a.mpg")

@@ -9,7 +9,7 @@ import pytest
 
 from deblur_core.errors import DamagedVideoError, NotAVideoError
 from deblur_core.video.probe import probe
-from tests.media import ColourTags, make_clip, truncate
+from tests.media import ColourTags, make_clip, odd_clips, truncate
 
 
 def test_tells_codec_size_format_colour_and_streams(tmp_path: Path) -> None:
@@ -68,3 +68,15 @@ def test_mp4_without_its_index_is_damaged(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4")
     with pytest.raises(DamagedVideoError, match="cut short"):
         probe(truncate(clip, tmp_path / "cut.mp4", 0.5), "cut.mp4")
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_sees_transparency_that_decoders_leave_out(tmp_path: Path, codec: str) -> None:
+    clip = odd_clips.transparent(tmp_path / "a.webm", codec, "yuva420p", frames=4)
+    assert "transparency" in probe(clip, "a.webm").dynamic_metadata
+    assert not probe(make_clip(tmp_path / "b.webm", codec=codec, frames=4, size=(64, 48)), "b.webm").dynamic_metadata
+
+
+def test_yuv_with_the_matrix_of_rgb_is_yuv_of_no_known_matrix(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.flv", codec="libsvtav1", frames=4, size=(96, 64), audio=False)
+    assert probe(clip, "a.flv").colorspace == 2

@@ -31,11 +31,14 @@ def encode_parts(
     return info, index, parts
 
 
-def rebuilt(clip: Path, folder: Path, max_frames: int = 12) -> tuple[Path, VideoInfo, VideoIndex, RebuildReport]:
+def rebuilt(
+    clip: Path, folder: Path, max_frames: int = 12, provenance: str = ""
+) -> tuple[Path, VideoInfo, VideoIndex, RebuildReport]:
     """The clip taken apart and put together again as `folder`/out-…"""
     info, index, parts = encode_parts(clip, folder, max_frames)
     out = folder / f"out-{output_name(clip.name)}"
-    report = rebuild(clip, clip.name, info, index, [_opener(part) for part in parts], out, out.name)
+    opened = [_opener(part) for part in parts]
+    report = rebuild(clip, clip.name, info, index, opened, out, out.name, provenance=provenance)
     return out, info, index, report
 
 

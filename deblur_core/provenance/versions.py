@@ -1,0 +1,28 @@
+"""The versions of what makes a result: this program, the libraries that decode and encode, those that compute."""
+
+import platform
+from importlib.metadata import version
+
+import av
+
+PROGRAM = "restore-archive"
+_DISTRIBUTIONS = {"numpy": "numpy", "opencv": "opencv-python-headless", "torch": "torch"}
+
+
+def program_version() -> str:
+    """Of this program, as installed."""
+    return version(PROGRAM)
+
+
+def versions() -> dict[str, str]:
+    """By name; of FFmpeg the libraries that PyAV brings along."""
+    libraries = {name: ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()}
+    computing = {name: version(distribution) for name, distribution in _DISTRIBUTIONS.items()}
+    return {
+        PROGRAM: program_version(),
+        "python": platform.python_version(),
+        "pyav": av.__version__,
+        "ffmpeg": av.ffmpeg_version_info,
+        **{name: libraries[name] for name in ("libavcodec", "libavformat", "libavutil")},
+        **computing,
+    }

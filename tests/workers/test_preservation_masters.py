@@ -1,0 +1,98 @@
+"""`--codec ffv1` through the program's own stages: a master, and the checksums beside it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.fidelity.quick_line import Outcome, restored
+from tests.media import ColourTags, decoded_frames, frame_hashes, make_clip, packet_hashes
+
+NOTHING_IS_BLURRED = 2.0
+
+
+def checksums(path: Path) -> list[str]:
+    return [line.split(", ")[-1].strip() for line in path.read_text().splitlines() if not line.startswith("#")]
+
+
+def beside(published: Path) -> tuple[list[str], list[str]]:
+    """Checksums of the source and of the published video."""
+    source, result = (published.with_name(published.name + kind) for kind in (".source.framemd5", ".framemd5"))
+    return checksums(source), checksums(result)
+
+
+def master_of(folder: Path, source: Path, **options: object) -> Outcome:
+    outcome = restored(source, folder / "out", codec="ffv1", **options)
+    assert outcome.error is None
+    return outcome
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format", "master"),
+    [
+        ("a.mp4", "libx264", "yuv420p", "a.mp4.mkv"),
+        ("a.mkv", "libx265", "yuv420p10le", "a.mkv"),
+        ("a.avi", "rawvideo", "bgr24", "a.avi.mkv"),
+        ("a.mov", "rawvideo", "uyvy422", "a.mov.mkv"),
+    ],
+)
+def test_only_restored_frames_differ_from_the_source(
+    archive: Path, name: str, codec: str, pixel_format: str, master: str
+) -> None:
+    source = make_clip(archive / "in" / name, frames=12, codec=codec, pixel_format=pixel_format, gop=6)
+    outcome = master_of(archive, source)
+    assert outcome.path == archive / "out" / master
+    before, after = beside(outcome.path)
+    assert len(before) == len(after) == 12
+    assert {number for number in range(12) if before[number] != after[number]} == set(outcome.restored) != set()
+    # The codec stores what was decoded: the same checksums, made another way.
+    assert frame_hashes(outcome.path) == after or pixel_format == "bgr24"
+    assert packet_hashes(outcome.path, "audio") == packet_hashes(source, "audio")
+
+
+def test_size_layout_and_colour_are_the_sources(archive: Path) -> None:
+    colour = ColourTags(9, 1, 9, 16)
+    source = make_clip(
+        archive / "in" / "a.mp4", frames=8, size=(98, 66), codec="libx265", pixel_format="yuv422p10le", colour=colour
+    )
+    outcome = master_of(archive, source)
+    assert outcome.path is not None
+    frames = [decoded_frames(path)[0] for path in (source, outcome.path)]
+    tags = ("width", "height", "colorspace", "color_range", "color_primaries", "color_trc")
+    described = [[each.format.name, *(getattr(each, tag) for tag in tags)] for each in frames]
+    assert described[0] == described[1]
+
+
+def test_a_video_without_blurred_frames_is_copied_with_its_checksums(archive: Path) -> None:
+    source = make_clip(archive / "in" / "a.mp4", frames=8)
+    outcome = master_of(archive, source, threshold=NOTHING_IS_BLURRED)
+    assert outcome.path == archive / "out" / "a.mp4"
+    assert outcome.path.read_bytes() == source.read_bytes()
+    before, after = beside(outcome.path)
+    assert before == after == frame_hashes(source)
+
+
+def test_checksums_leave_with_their_master(archive: Path) -> None:
+    source = make_clip(archive / "in" / "a.mp4", frames=8)
+    master_of(archive, source)
+    later = restored(source, archive / "out")
+    assert later.path == archive / "out" / "a.mp4"
+    left = {path.name for path in (archive / "out").iterdir() if path.is_file()}
+    assert not {name for name in left if "mkv" in name or "framemd5" in name}
+
+
+def test_mediaconch_accepts_a_master(archive: Path) -> None:
+    """The archives' own conformance checker of Matroska and FFV1, where it is installed."""
+    checker = shutil.which("mediaconch")
+    if checker is None:
+        pytest.skip("mediaconch is not installed")
+    outcome = master_of(archive, make_clip(archive / "in" / "a.mp4", frames=12))
+    report = subprocess.run([checker, "-fs", str(outcome.path)], capture_output=True, text=True, check=True).stdout
+    assert report.startswith("pass!"), report
