@@ -98,6 +98,11 @@ def rebuild(
     times, rate = (index, info.average_rate) if slow is None else (slow.times, slow.average_rate)
     if slow is not None:
         metadata = slow.of_each(metadata)
+    if is_mp4_family(muxer) and times.pts[0] < 0:
+        raise DeclinedVideoError(
+            f"{source_name}: its first frame is shown before time 0, which a {muxer} file can only hide; shift its "
+            "times first"
+        )
     service = read_service(source) if muxer == "mpegts" else TransportService()
     with open_input(source, source_name) as original:
         main = main_video_stream(original, source_name)

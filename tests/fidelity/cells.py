@@ -8,7 +8,7 @@ that the reason for declining must match.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,8 @@ Maker = Callable[[Path], Path]
 
 @dataclass(frozen=True)
 class Cell:
-    """container: the suffix; slow: not for the slice that `make test` runs."""
+    """container: the suffix; slow: not for the slice that `make test` runs; segment_frames: how long segments may be,
+    short so that there are some."""
 
     container: str
     codec: str
@@ -59,6 +60,7 @@ class Cell:
     make: Maker
     expected: str
     slow: bool = False
+    segment_frames: int = 12
 
     @property
     def name(self) -> str:
@@ -145,7 +147,7 @@ def _cases_of_time() -> Iterator[Cell]:
     yield _made("ts", "H.264", "two recordings joined, times begin again", odd_clips.joined_recordings, again)
     some = "stores times for some of its frames only"
     yield _clip("mpg", "H.264", "times of some frames missing", some)
-    yield _made("mp4", "H.264", "an hour long", odd_clips.an_hour, slow=True)
+    yield replace(_made("mp4", "H.264", "an hour long", odd_clips.an_hour, slow=True), segment_frames=300)
 
 
 def _cases_of_picture() -> Iterator[Cell]:
@@ -179,7 +181,7 @@ def _cases_of_picture() -> Iterator[Cell]:
     yield _clip("mp4", "AV1", "yuv420p10le", pixel_format="yuv420p10le")
     for pixel_format in ("yuv420p16le", "yuv444p10le", "yuv411p", "gray16le", "gbrp10le", "bgr0"):
         yield _clip("mkv", "FFV1", pixel_format, pixel_format=pixel_format, slow=pixel_format != "bgr0")
-    for size in ((97, 63), (33, 17), (2, 2)):
+    for size in ((97, 63), (33, 17), (8, 6)):
         case = f"{size[0]} × {size[1]}"
         yield _clip("webm", "VP9", case, size=size, slow=True)
         yield _clip("mkv", "FFV1", case, size=size, slow=True)

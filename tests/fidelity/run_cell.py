@@ -40,11 +40,11 @@ class Verdict:
         return None if re.search(expected, self.how) else f"was declined for another reason: {self.how}"
 
 
-def run_cell(cell: Cell, folder: Path, segment_frames: int = 12) -> Verdict:
+def run_cell(cell: Cell, folder: Path) -> Verdict:
     """Makes the clip in `folder`, which must be empty."""
     (folder / "in").mkdir()
     (folder / "out").mkdir()
-    return run_file(cell.make(folder / "in"), folder / "out", segment_frames)
+    return run_file(cell.make(folder / "in"), folder / "out", cell.segment_frames)
 
 
 def run_file(source: Path, out: Path, segment_frames: int = 300) -> Verdict:
