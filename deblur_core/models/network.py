@@ -31,7 +31,8 @@ class RestorationNetwork(nn.Module):
     tile_overlap: int = 64
     """What neighbouring tiles share, pixels: at least the radius that a pixel's result depends on visibly."""
     passes: int = 1
-    """How often a frame is restored: from the second time on, references are aligned to what the last pass restored."""
+    """How often a frame is restored: from the second time on, references are aligned to what the last pass restored.
+    The result is the mean of all that had references."""
     flips: tuple[tuple[int, ...], ...] = ((),)
     """Axes of [B, C, H, W] along which its input is turned over and its result back: what it gives is their mean (the
     geometric self-ensemble of Lim et al. 2017, EDSR)."""

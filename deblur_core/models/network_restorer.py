@@ -78,14 +78,20 @@ class NetworkRestorer(Restorer):
         around = (*window.references, *window.stand_ins, *window.neighbours.values())
         if any(frame.shape != target.shape or frame.dtype != target.dtype for frame in around):
             raise ValueError("restore_frame: the frames around the target are not of its size and dtype")
-        restored = self._run(window)
+        first = self._run(window)
         if self.network.passes == 1 or not self.network.references:
-            return restored
+            return first
         references = window.references or [self._stand_in(each) for each in window.stand_ins]
-        for _ in range(self.network.passes - 1 if references else 0):
+        if not references:
+            return first
+        # Without references of its own the first pass is only a guide.
+        restored, guide = [first] if window.references else [], first
+        for _ in range(self.network.passes - 1):
             # Flow between two sharp pictures finds what flow between a blurred and a sharp one missed.
-            restored = self._run(replace(window, references=references), restored[self.network.outputs // 2])
-        return restored
+            guide = self._run(replace(window, references=references), guide[self.network.outputs // 2])
+            restored.append(guide)
+        # Each pass errs elsewhere, as its flow does.
+        return _mean(restored)
 
     def _stand_in(self, frame: np.ndarray) -> np.ndarray:
         """A blurred frame restored alone; kept, since the sharpest of a stretch stands in for many."""
@@ -117,6 +123,11 @@ class NetworkRestorer(Restorer):
     def _forward(self, x: Tensor) -> Tensor:
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             return self.network(x.contiguous(memory_format=torch.channels_last)).float()
+
+
+def _mean(restored: list[np.ndarray]) -> np.ndarray:
+    out: np.ndarray = np.rint(np.mean(restored, axis=0, dtype=np.float32)).astype(restored[0].dtype)
+    return out
 
 
 def stack_window(

@@ -93,3 +93,22 @@ def test_where_there_are_references_nothing_stands_in() -> None:
     restorer = NetworkRestorer("brighter", network, "", torch.device("cpu"), torch.float32)
     restorer.restore_frame(FrameWindow(flat(60), {}, [flat(50), flat(80)], (flat(10), flat(10))))
     assert network.seen == [[50.0, 80.0]] * 3
+
+
+class Counting(Brighter):
+    """Adds as many grey levels as it has been asked before."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append([])
+        return x[:, :3] + (len(self.seen) - 1) * 6 / 255
+
+
+def test_the_result_is_the_mean_of_the_passes_that_had_references() -> None:
+    def level(window: FrameWindow) -> int:
+        restorer = NetworkRestorer("counting", Counting(), "", torch.device("cpu"), torch.float32)
+        return int(restorer.restore_frame(window)[0, 0, 0])
+
+    assert level(FrameWindow(flat(60), {}, [flat(50)])) == 60 + (0 + 6 + 12) / 3
+    # Passes 0 to 2 are the target alone and its two stand-ins.
+    assert level(FrameWindow(flat(60), {}, (), [flat(50), flat(80)])) == 60 + (18 + 24) / 2
+    assert level(FrameWindow(flat(60))) == 60
