@@ -122,13 +122,17 @@ def _strip(judgement: Judgement) -> np.ndarray:
 def _in_words(judgement: Judgement) -> str:
     copied = ", published as a byte copy of its source" if judgement.copied else ""
     if not judgement.labels.any():
-        return f"sharp throughout: {judgement.false_alarms} false alarms{copied}"
+        return f"sharp throughout: {_counted(judgement.false_alarms)}{copied}"
     mean = judgement.mean_db
     quality = f"; PSNR of blurred frames {mean[0]:.2f} to {mean[1]:.2f} dB" if mean else copied
     return (
         f"{judgement.labels.sum()} of {len(judgement.labels)} frames blurred: {judgement.hits} found, "
-        f"{judgement.missed} missed, {judgement.false_alarms} false alarms{quality}"
+        f"{judgement.missed} missed, {_counted(judgement.false_alarms)}{quality}"
     )
+
+
+def _counted(false_alarms: int) -> str:
+    return f"{false_alarms} false alarm{'s' * (false_alarms != 1)}"
 
 
 def _paper(height: int, width: int = 3 * _WIDTH + 4 * _GUTTER) -> np.ndarray:

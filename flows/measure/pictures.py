@@ -14,7 +14,7 @@ from deblur_core.models.restorer import window_in
 from deblur_core.video.colour import to_rgb
 from flows.demo.archive import read_labels, truth_path
 
-_DETAIL, _SHOWN, _CAPTION, _COLUMNS = 150, 300, 26, 5
+_DETAIL, _SHOWN, _CAPTION, _COLUMNS = 150, 300, 26, 4
 _PAPER, _INK = 250, (38, 34, 34)
 
 
