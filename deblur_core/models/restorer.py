@@ -7,6 +7,7 @@ storage are somebody else's.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import cv2
 import numpy as np
@@ -114,20 +115,23 @@ def picture_sharpness(picture: np.ndarray) -> float:
     return sharpness(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY))
 
 
-def window_in(frames: Sequence[np.ndarray], target: int, blurred: np.ndarray, needs: ContextNeeds) -> FrameWindow:
-    """What a restorer sees around one frame of a shot that is all in memory.
+def windows_in(frames: Sequence[np.ndarray], blurred: np.ndarray, needs: ContextNeeds) -> Callable[[int], FrameWindow]:
+    """What a restorer sees around each frame of a shot that is all in memory, by index.
 
-    frames: RGB [H, W, 3] each, those that `blurred`, bool [N], labels; target: index into them.
+    frames: RGB [H, W, 3] each, those that `blurred`, bool [N], labels. Each is measured at most once.
     """
-    measured: dict[int, float] = {}
+    sharpness_of = cache(lambda number: picture_sharpness(frames[number]))
 
-    def sharpness_of(number: int) -> float:
-        if number not in measured:
-            measured[number] = picture_sharpness(frames[number])
-        return measured[number]
+    def window(target: int) -> FrameWindow:
+        plan = choose_context(target, blurred, needs, sharpness_of=sharpness_of)
+        return window_of(plan, frames.__getitem__)
 
-    plan = choose_context(target, blurred, needs, sharpness_of=sharpness_of)
-    return window_of(plan, lambda number: frames[number])
+    return window
+
+
+def window_in(frames: Sequence[np.ndarray], target: int, blurred: np.ndarray, needs: ContextNeeds) -> FrameWindow:
+    """`windows_in` for one frame."""
+    return windows_in(frames, blurred, needs)(target)
 
 
 class Restorer(ABC):
@@ -153,7 +157,7 @@ class Restorer(ABC):
         if blurred.shape != (len(frames),):
             raise ValueError(f"restore: {len(frames)} frames but labels of shape {blurred.shape}")
         out = frames.copy()
-        shot = list(frames)
+        window = windows_in(list(frames), blurred, self.needs)
         for target in np.flatnonzero(blurred):
-            out[target] = self.restore_frame(window_in(shot, int(target), blurred, self.needs))
+            out[target] = self.restore_frame(window(int(target)))
         return out

@@ -5,7 +5,6 @@ python -m deblur_core.training.selector --data CORPUS --out FIRST.safetensors --
 deblur_core/training/selector_focus.py adds the second net, which tells motion from focus.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 
 from deblur_core.blur_features import FEATURES, tile_features, tile_grid
 from deblur_core.models.blur_selector import SHARPNESS, TILE_INPUTS, in_context
-from deblur_core.training.selector_data import RecordedStretch, kept, motion_stretches
+from deblur_core.training.selector_data import RecordedStretch, kept, motion_stretches, training_options
 
 _SHARE_LOCALISED = 0.45
 _FINEST, _LEAST_LOSS = FEATURES.index("laplacian_0"), 0.4
@@ -199,13 +198,9 @@ def fit_calibrated(made: list[LabelledStretch], out: Path, seed: int, epochs: in
 
 def main() -> None:
     """Makes the stretches, fits, writes the weights; one JSON object on stdout."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = training_options(__doc__)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--recorded", type=Path, help="folder that keeps the stretches for another training")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

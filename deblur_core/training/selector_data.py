@@ -3,6 +3,7 @@
 Clips are blurred in part, put out of focus in part, given noise and compressed; photographs are panned over.
 """
 
+import argparse
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -75,6 +76,16 @@ def _round(data: Path, number: int, seed: int, make: _Make) -> Iterator[Recorded
     for place, path in enumerate(photos[number % 4 :: 4]):
         rng = np.random.default_rng([seed, number, len(videos) + place])
         yield make(path.stem, _pan(path, rng), rng, True)
+
+
+def training_options(description: str | None) -> argparse.ArgumentParser:
+    """What every training of a selector asks for; each adds its own."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--recorded", type=Path, help="folder that keeps the stretches for another training")
+    return parser
 
 
 def kept(

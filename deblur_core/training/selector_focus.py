@@ -5,7 +5,6 @@ python -m deblur_core.training.selector_focus --data CORPUS --weights FIRST.safe
 FIRST is what deblur_core/training/selector.py wrote, or an earlier SELECTOR, whose second net is then replaced.
 """
 
-import argparse
 import itertools
 import json
 import sys
@@ -26,7 +25,7 @@ from deblur_core.models.blur_selector import ARCHITECTURE, LEAST_LOST, focus_con
 from deblur_core.models.focus_cues import CUES
 from deblur_core.synthesis.defocus import DEFOCUS
 from deblur_core.training.selector import LabelledStretch, localised
-from deblur_core.training.selector_data import RecordedStretch, focus_stretches, kept, mixed_stretches
+from deblur_core.training.selector_data import RecordedStretch, focus_stretches, kept, mixed_stretches, training_options
 
 MOTION_KEPT = 0.985
 """Share of motion-blurred frames of unseen sources that must stay flagged: a frame that is missed costs most."""
@@ -140,14 +139,10 @@ def fit_calibrated(given: Examples, seed: int) -> tuple[FocusNet, float, float]:
 
 def main() -> None:
     """Makes the stretches, fits, writes the weights; one JSON object on stdout."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser = training_options(__doc__)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mixed-rounds", type=int, default=4)
     parser.add_argument("--focus-rounds", type=int, default=1)
-    parser.add_argument("--recorded", type=Path, help="folder that keeps the stretches for another training")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -5,13 +5,11 @@ python -m deblur_core.training.selector_network --data CORPUS --out deblur_core/
 The stretches are those of the default selector's training (deblur_core/training/selector_data.py).
 """
 
-import argparse
 import copy
 import json
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -30,7 +28,7 @@ from deblur_core.models.deblurnet_selector import (
     seen_plane,
 )
 from deblur_core.models.precision import inference_dtype
-from deblur_core.training.selector_data import RecordedStretch, kept, mixed_stretches
+from deblur_core.training.selector_data import RecordedStretch, kept, mixed_stretches, training_options
 
 BATCH, PEAK_RATE, DECAY, AVERAGE = 32, 1e-3, 1e-2, 0.98
 TAUGHT_WINDOW = 64
@@ -176,13 +174,9 @@ def _logistic(values: Tensor, labels: Tensor, share: Tensor) -> tuple[Tensor, Te
 
 def main() -> None:
     """Makes the stretches, fits, writes the weights in half precision; one JSON object on stdout."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = training_options(__doc__)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--minutes", type=float, default=12.0, help="of fitting, processor time [12]")
-    parser.add_argument("--recorded", type=Path, help="folder that keeps the stretches for another training")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -6,18 +6,25 @@ FFmpeg's scaler is not used for it: deeper than 8 bits it is up to 15 code value
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import Interpolation
 
 from deblur_core.errors import DeclinedVideoError
 from deblur_core.video.bands import Band, bands
 from deblur_core.video.chroma import LEFT, Siting, downsampled, siting, upsampled
-from deblur_core.video.pixel_format import chroma_steps, copy_tags, is_full_range, samples, to_layout, to_plain
+from deblur_core.video.pixel_format import (
+    ThreadsReformatter,
+    chroma_steps,
+    copy_tags,
+    is_full_range,
+    samples,
+    to_layout,
+    to_plain,
+)
 
 _SCALER = (
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
@@ -39,7 +46,7 @@ _LIMITED_BLACK, _LIMITED_LUMA, _LIMITED_CHROMA = 16, 219, 224  # at 8 bits
 _RGB_PLANES = (2, 0, 1)  # of gbrp
 _CHROMA = (1, 2)
 _MOST_BITS = 16
-_local = threading.local()
+_own = ThreadsReformatter()
 
 _Grid = tuple[tuple[int, int], Siting]
 """Luma rows and columns for one chroma sample, and where it lies among them"""
@@ -240,10 +247,7 @@ def _stretched(plane: np.ndarray, scale: float, offset: float, coded: int) -> np
 
 def _scaled(frame: VideoFrame, pixel_format: str) -> VideoFrame:
     """By FFmpeg's scaler, which knows every layout; full range."""
-    reformatter = getattr(_local, "reformatter", None)
-    if reformatter is None:
-        reformatter = _local.reformatter = VideoReformatter()
-    return reformatter.reformat(
+    return _own.reformatter.reformat(
         frame,
         format=pixel_format,
         src_color_range=_FULL if is_full_range(frame) else _LIMITED,

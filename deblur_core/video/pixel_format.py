@@ -35,7 +35,16 @@ _MOVES_ONLY = (
     Interpolation.POINT | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
 # Reformatters keep their scaler between calls; one belongs to one thread.
-_local = threading.local()
+
+
+class ThreadsReformatter(threading.local):
+    """A reformatter for each thread. One instance for each kind of conversion: it is set up anew when that changes."""
+
+    def __init__(self) -> None:
+        self.reformatter = VideoReformatter()
+
+
+_own = ThreadsReformatter()
 
 
 def plain_name(pixel_format: str) -> str:
@@ -119,10 +128,7 @@ def _copied(frame: VideoFrame, pixel_format: str) -> VideoFrame:
 
 
 def _moved(frame: VideoFrame, pixel_format: str) -> VideoFrame:
-    reformatter = getattr(_local, "reformatter", None)
-    if reformatter is None:
-        reformatter = _local.reformatter = VideoReformatter()
-    return reformatter.reformat(
+    return _own.reformatter.reformat(
         frame,
         format=pixel_format,
         # One matrix and one range on both sides, so that nothing is converted; which, does not matter.
