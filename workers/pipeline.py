@@ -180,17 +180,17 @@ class Pipeline:
         heapq.heappush(self._queues[self._pool_of[call.stage]], entry)
 
     def _dispatch(self) -> None:
+        """Sends what the pools have room for. A call that lost an actor before goes alone; until one is idle for it,
+        nothing else of its pool is sent, or none ever would be."""
         with self._lock:
             for name, queue in self._queues.items():
-                pool = self._pools[name]
-                slots = pool.free_slots()
-                while queue and slots:
-                    call = heapq.heappop(queue)[-1]
-                    if self._state_of(call) is not None:
-                        pool.send(call)
-                        slots -= 1
-                    else:
+                while queue:
+                    call = queue[0][-1]
+                    if self._state_of(call) is None:
                         self._forget(call)
+                    elif not self._pools[name].send(call, alone=call in self._deaths):
+                        break
+                    heapq.heappop(queue)
 
     def _take_in(self) -> None:
         references = [reference for pool in self._pools.values() for reference in pool.references()]
@@ -230,7 +230,7 @@ class Pipeline:
         self._stages[call.stage] = self._stages[call.stage].queued(-call.frames)
 
     def _requeue(self, state: VideoState, event: Lost) -> None:
-        if event.guilty:
+        if event.suspected:
             self._deaths[event.call] += 1
         if self._deaths[event.call] >= MOST_DEATHS:
             what = _describe(event.call)

@@ -52,10 +52,14 @@ class Done:
 
 @dataclass(frozen=True)
 class Lost:
-    """A call whose actor died. `guilty`: it was being run when an actor died on a node that still lives."""
+    """A call whose actor died. `suspected`: the process ended on a node that still lives, maybe because of the call.
+
+    Of two calls that were with the actor either may be to blame: what the first one answered is lost when the second
+    ends the process at once. So both are suspected, and each is sent alone from then on.
+    """
 
     call: Call
-    guilty: bool
+    suspected: bool
     cause: str
 
 
@@ -66,6 +70,7 @@ class _Member:
     nodes_at_start: set[str]
     report: ActorReport | None = None
     retired: bool = False
+    exclusive: bool = False
     calls: "OrderedDict[Ref, Call]" = field(default_factory=OrderedDict)
 
 
@@ -109,15 +114,17 @@ class Pool:
         for _ in range(size.count - len(kept)):
             self._start()
 
-    def free_slots(self) -> int:
-        """Calls that could be sent right now."""
-        return sum(CALLS_PER_ACTOR - len(member.calls) for member in self._ready_members())
-
-    def send(self, call: Call) -> None:
-        """Sends a call to the least loaded ready actor. Only when `free_slots` is positive."""
-        member = min(self._ready_members(), key=lambda member: len(member.calls))
+    def send(self, call: Call, alone: bool = False) -> bool:
+        """Sends a call to the least loaded ready actor, `alone` to one that has and gets no other; False if none is."""
+        most = 0 if alone else CALLS_PER_ACTOR - 1
+        members = [member for member in self._ready_members() if len(member.calls) <= most]
+        if not members:
+            return False
+        member = min(members, key=lambda member: len(member.calls))
+        member.exclusive = alone
         reference = member.handle.run.remote(call.stage, call.task)
         member.calls[reference] = call
+        return True
 
     def references(self) -> list[Ref]:
         """Everything that `ray.wait` should watch for this pool."""
@@ -143,7 +150,7 @@ class Pool:
         return [
             member
             for member in self._members.values()
-            if member.report is not None and not member.retired and len(member.calls) < CALLS_PER_ACTOR
+            if member.report is not None and not member.retired and not (member.exclusive and member.calls)
         ]
 
     def _start(self) -> None:
@@ -192,21 +199,18 @@ class Pool:
         return [Done(call, result, cost)]
 
     def _lose(self, name: str, cause: RayError) -> list[Done | Lost]:
-        """An actor died: its calls go back, only the one it was at (the oldest) may be to blame for it.
+        """An actor died: its calls go back, suspected of having ended it.
 
-        It is not to blame when its node is gone, nor when the actor merely cannot be reached: that is how a node's
-        sudden end first looks, for some 15 s during which Ray still lists it as alive.
+        None is when its node is gone, nor when the actor merely cannot be reached: that is how a node's sudden end
+        first looks, for some 15 s during which Ray still lists it as alive.
         """
         member = self._members.pop(name)
         ray.kill(member.handle, no_restart=True)  # one out of reach may live on, and hold a GPU
         node_alive = member.report is not None and member.report.node_id in living_nodes()
-        may_blame = _is_proven(cause) and node_alive
-        lost = [
-            Lost(call, may_blame and number == 0, _in_words(cause)) for number, call in enumerate(member.calls.values())
-        ]
+        suspected = _is_proven(cause) and node_alive
         if not member.retired:
             self._start()
-        return list(lost)
+        return [Lost(call, suspected, _in_words(cause)) for call in member.calls.values()]
 
     def _release_if_idle(self, name: str) -> None:
         member = self._members[name]

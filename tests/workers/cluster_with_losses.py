@@ -21,6 +21,8 @@ from flows.quiet import prepare_environment, secure_local_ray
 
 prepare_environment(embedded_server=False)
 secure_local_ray()
+# How long a call waits to hear that its actor is dead rather than out of reach: on a busy machine a second is not much.
+os.environ["RAY_timeout_ms_task_wait_for_death_info"] = "10000"  # noqa: SIM112
 
 import ray  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
