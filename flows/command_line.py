@@ -173,6 +173,7 @@ def train(
     samples: Annotated[int, typer.Option(help="rendered to learn from; about 1 MiB of disk each")] = 4096,
     peak_rate: Annotated[float | None, typer.Option(help="learning rate instead of the recipe's, AdamW's")] = None,
     start_from: Annotated[Path | None, typer.Option(help="weights to begin with")] = None,
+    shots: Annotated[bool, typer.Option("--shots", help="learn from shots that --start-from restored, too")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout, nothing else")] = False,
     list_them: Annotated[bool, typer.Option("--list", help="what each training needs")] = False,
 ) -> None:
@@ -185,7 +186,7 @@ def train(
             return list_recipes()
         return command(
             name, data or [], out, minutes, steps, resume=resume, published=published, device=device, seed=seed,
-            threads=threads, samples=samples, peak_rate=peak_rate, start_from=start_from,
+            threads=threads, samples=samples, peak_rate=peak_rate, start_from=start_from, shots=shots,
             as_json=as_json,
         )  # fmt: skip
 

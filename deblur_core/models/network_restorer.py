@@ -78,34 +78,30 @@ class NetworkRestorer(Restorer):
         around = (*window.references, *window.stand_ins, *window.neighbours.values())
         if any(frame.shape != target.shape or frame.dtype != target.dtype for frame in around):
             raise ValueError("restore_frame: the frames around the target are not of its size and dtype")
-        first = self._run(window)
-        if self.network.passes == 1 or not self.network.references:
-            return first
-        references = window.references or [self._stand_in(each) for each in window.stand_ins]
-        if not references:
+        first = self.run_pass(window)
+        guided = self.guided_window(window)
+        if guided is None:
             return first
         # Without references of its own the first pass is only a guide.
         restored, guide = [first] if window.references else [], first
         for _ in range(self.network.passes - 1):
             # Flow between two sharp pictures finds what flow between a blurred and a sharp one missed.
-            guide = self._run(replace(window, references=references), guide[self.network.outputs // 2])
+            guide = self.run_pass(guided, guide[self.network.outputs // 2])
             restored.append(guide)
         # Each pass errs elsewhere, as its flow does.
         return _mean(restored)
 
-    def _stand_in(self, frame: np.ndarray) -> np.ndarray:
-        """A blurred frame restored alone; kept, since the sharpest of a stretch stands in for many."""
-        if id(frame) not in self._stand_ins:
-            alone = self._run(FrameWindow(frame))[self.network.outputs // 2]
-            # With the frame itself, so that no other array takes its identity.
-            self._stand_ins[id(frame)] = (frame, alone)
-            while len(self._stand_ins) > max(_STAND_IN_BYTES // (2 * frame.nbytes), self.network.references):
-                self._stand_ins.popitem(last=False)
-        self._stand_ins.move_to_end(id(frame))
-        return self._stand_ins[id(frame)][1]
+    @torch.inference_mode()
+    def guided_window(self, window: FrameWindow) -> FrameWindow | None:
+        """What passes after the first see: stand-ins come restored, as references. None where there is but one pass."""
+        if self.network.passes == 1 or not self.network.references:
+            return None
+        references = window.references or [self._stand_in(each) for each in window.stand_ins]
+        return replace(window, references=references, stand_ins=()) if references else None
 
-    def _run(self, window: FrameWindow, guide: np.ndarray | None = None) -> np.ndarray:
-        """One pass; guide: see `stack_window`."""
+    @torch.inference_mode()
+    def run_pass(self, window: FrameWindow, guide: np.ndarray | None = None) -> np.ndarray:
+        """One pass of the network, shaped as by `restore_moments`; guide: see `stack_planes`."""
         network, dtype = self.network, window.target.dtype
         height, width = window.target.shape[:2]
         peak = float(np.iinfo(dtype).max)
@@ -113,6 +109,17 @@ class NetworkRestorer(Restorer):
         y = torch.stack([self._run_turned(x, axes) for axes in network.flips]).mean(0)[0, :, :height, :width]
         restored = y.clamp(0.0, 1.0).mul_(peak).round_().unflatten(0, (network.outputs, 3)).permute(0, 2, 3, 1)
         return restored.cpu().numpy().astype(dtype)
+
+    def _stand_in(self, frame: np.ndarray) -> np.ndarray:
+        """A blurred frame restored alone; kept, since the sharpest of a stretch stands in for many."""
+        if id(frame) not in self._stand_ins:
+            alone = self.run_pass(FrameWindow(frame))[self.network.outputs // 2]
+            # With the frame itself, so that no other array takes its identity.
+            self._stand_ins[id(frame)] = (frame, alone)
+            while len(self._stand_ins) > max(_STAND_IN_BYTES // (2 * frame.nbytes), self.network.references):
+                self._stand_ins.popitem(last=False)
+        self._stand_ins.move_to_end(id(frame))
+        return self._stand_ins[id(frame)][1]
 
     def _run_turned(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
         network = self.network
@@ -130,6 +137,17 @@ def _mean(restored: list[np.ndarray]) -> np.ndarray:
     return out
 
 
+def stack_planes(window: FrameWindow, frames: int, references: int, guide: np.ndarray | None = None) -> np.ndarray:
+    """What a network of `frames` and `references` sees of a window: [H, W, 3 × frames + 4 × references], its dtype.
+
+    In the order that RestorationNetwork states: the window's frames, then each reference warped onto the target, with
+    its validity, 0 or the dtype's highest value. References beyond those asked for are ignored. guide: see `align`.
+    """
+    peak = np.iinfo(window.target.dtype).max
+    image: np.ndarray = cv2.merge(_frames(window, frames // 2) + _references(window, guide, references, peak))
+    return image
+
+
 def stack_window(
     window: FrameWindow,
     frames: int,
@@ -138,21 +156,17 @@ def stack_window(
     guide: np.ndarray | None = None,
     multiple: int = 1,
 ) -> Tensor:
-    """What a network of `frames` and `references` sees of a window: float32 [1, 3 × frames + 4 × references, H, W].
+    """`stack_planes` as a network takes it: float32 [1, C, H, W] in [0, 1], on `device`, channels last in memory.
 
-    Values in [0, 1], on `device`, channels last in memory, in the order that RestorationNetwork states: the window's
-    frames, then each reference warped onto the target, with its validity. References beyond those asked for are
-    ignored. guide: see `align`; multiple: the border's pixels are repeated on the right and below until both sides are
-    multiples of this.
+    multiple: the border's pixels are repeated on the right and below until both sides are multiples of this.
     """
     height, width = window.target.shape[:2]
-    peak = np.iinfo(window.target.dtype).max
-    planes = _frames(window, frames // 2) + _references(window, guide, references, peak)
-    image = cv2.merge(planes)
+    image = stack_planes(window, frames, references, guide)
     if height % multiple or width % multiple:
         image = np.pad(image, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="edge")
     # Bytes are shipped as bytes and widened there: a quarter over the bus.
     stored = torch.from_numpy(image if image.dtype == np.uint8 else image.astype(np.float32))
+    peak = np.iinfo(window.target.dtype).max
     return stored.to(device).permute(2, 0, 1)[None].float().div_(peak)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deblur_core.errors import UsageError
 from deblur_core.models.network import RestorationNetwork
 from deblur_core.models.network_restorer import fill_network
 from deblur_core.models.precision import pick_device
@@ -21,7 +22,7 @@ from deblur_core.synthesis.samples import SampleSettings
 from deblur_core.training.library import build_library
 from deblur_core.training.recipes import Recipe, find_recipe
 from deblur_core.training.schedule import Budget
-from deblur_core.training.stock import Stock, StockPlan
+from deblur_core.training.stock import ShotRestorer, Stock, StockPlan
 from deblur_core.training.trainer import Trainer, TrainingSettings
 
 SAMPLES = 4096
@@ -33,7 +34,8 @@ _VALIDATION_SEED = 20260
 class TrainingRequest:
     """What is to be trained, on what, for how long. work: shared by trainings that see the same data.
 
-    start_from: weights to go on from with a new schedule; samples: size of the stock (about 1 MiB each on disk).
+    start_from: weights to go on from with a new schedule; samples: size of the stock (about 1 MiB each on disk);
+    shots: half of them are cut from whole partly blurred shots, restored by the weights that are gone on from.
     """
 
     name: str
@@ -49,6 +51,7 @@ class TrainingRequest:
     published: bool = False
     peak_rate: float | None = None
     start_from: Path | None = None
+    shots: bool = False
 
 
 def train_restorer(request: TrainingRequest, report: Callable[[dict[str, float]], None], resume: bool) -> Path:
@@ -60,6 +63,11 @@ def train_restorer(request: TrainingRequest, report: Callable[[dict[str, float]]
     entry, recipe = find_restorer(request.name), find_recipe(request.name, request.published)
     if request.peak_rate:
         recipe = replace(recipe, peak_rate=request.peak_rate)
+    if request.shots and not (request.start_from and entry.needs.sharp_references):
+        raise UsageError(
+            "samples cut from shots need weights that restore them, of a restorer that sees sharp neighbours: "
+            "give --start-from, or leave --shots out"
+        )
     device = pick_device(request.device)
     network = build_network(entry)
     if request.start_from:
@@ -70,7 +78,10 @@ def train_restorer(request: TrainingRequest, report: Callable[[dict[str, float]]
     build_library(request.data, library)
     validation = _validation(work, library, recipe, network)
     plan = plan_samples(recipe, network, request.samples, request.seed)
-    with Stock(_place(work, plan), library, plan, request.workers) as stock:
+    shot_restorer = ShotRestorer(request.name, request.start_from) if request.shots and request.start_from else None
+    if shot_restorer:
+        plan = shot_restorer.plan(plan)
+    with Stock(_place(work, plan), library, plan, request.workers, shot_restorer) as stock:
         trainer = Trainer(
             network,
             recipe,
@@ -125,6 +136,7 @@ def _describe(request: TrainingRequest, trainer: Trainer, weights: Path) -> None
         "peak_rate": trainer.recipe.peak_rate,
         "published_recipe": request.published,
         "started_from": str(request.start_from.name) if request.start_from else None,
+        "shots": request.shots,
         "held_out_before_db": row["before_db"],
         "held_out_after_db": row["after_db"],
         "sha256": sha256(weights.read_bytes()).hexdigest(),

@@ -5,27 +5,32 @@ the very samples that it had, and a batch is a function of the step. Knows how a
 blurred.
 """
 
+import hashlib
 import json
 import multiprocessing
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 
 import cv2
 import numpy as np
+import torch
 
 from deblur_core.alignment import align
 from deblur_core.errors import RestoreArchiveError, UsageError
+from deblur_core.models.registry import load_restorer
 from deblur_core.synthesis.samples import Sample, SampleSettings, draw_sample
 from deblur_core.synthesis.window_samples import WindowSample, draw_window
 from deblur_core.training.clips import Clip
 from deblur_core.training.library import open_library
+from deblur_core.training.shots import SAMPLES_PER_SHOT, draw_shot
 
 _PLAN, _PLANES, _READY = "plan.json", "planes.npy", "ready.npy"
 _PHOTO_WEIGHT = 6.0
+_SHOTS = 1  # sets the random numbers of shots apart from those of samples
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,9 @@ class StockPlan:
 
     samples: how many; references, window, moments: what a sample shows (RestorationNetwork's `references`, `frames`,
     `outputs`); drop_references: how often references are missing; guided: how often they are
-    aligned to a picture between blurred and true, as in a second pass; held_out: from the clips for judging.
+    aligned to a picture between blurred and true, as in a second pass; held_out: from the clips for judging;
+    shots_by: hash of the weights that restore the shots which every other part of the samples is cut from, see
+    `shots.py`; none are when it is empty.
     """
 
     samples: int
@@ -44,6 +51,7 @@ class StockPlan:
     drop_references: float = 0.15
     guided: float = 0.6
     held_out: bool = False
+    shots_by: str = ""
 
     @property
     def side(self) -> int:
@@ -61,13 +69,33 @@ class StockPlan:
         return self.input_channels + 3 * self.settings.truths
 
 
+@dataclass(frozen=True)
+class ShotRestorer:
+    """Whose restored frames guide in the samples cut from shots: a name of the registry, its weights."""
+
+    name: str
+    weights: Path
+
+    def plan(self, plan: StockPlan) -> StockPlan:
+        """The plan with shots by this restorer."""
+        return replace(plan, shots_by=hashlib.sha256(self.weights.read_bytes()).hexdigest())
+
+
 class Stock:
     """Renders a plan into `folder` with `workers` processes, or goes on with what lies there. A context manager.
 
-    planes: uint8 [samples, side, side, channels], mapped from disk; only the first `wait_for(n)` may be read.
+    shot_restorer: of a plan with shots. planes: uint8 [samples, side, side, channels], mapped from disk; only the first
+    `wait_for(n)` may be read.
     """
 
-    def __init__(self, folder: Path, library: Path, plan: StockPlan, workers: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        library: Path,
+        plan: StockPlan,
+        workers: int,
+        shot_restorer: ShotRestorer | None = None,
+    ) -> None:
         self.plan = plan
         self._ready = _prepare(folder, plan)
         self.planes: np.ndarray = np.load(folder / _PLANES, mmap_mode="r")
@@ -77,7 +105,8 @@ class Stock:
         context = multiprocessing.get_context("spawn")
         if not self._ready.all():
             for number in range(workers):
-                worker = context.Process(target=_render, args=(folder, library, plan, number, workers), daemon=True)
+                work = (folder, library, plan, number, workers, shot_restorer)
+                worker = context.Process(target=_render, args=work, daemon=True)
                 worker.start()
                 self._workers.append(worker)
 
@@ -141,27 +170,41 @@ def _prepare(folder: Path, plan: StockPlan) -> np.ndarray:
     return ready
 
 
-def _render(folder: Path, library: Path, plan: StockPlan, number: int, workers: int) -> None:
+def _render(
+    folder: Path, library: Path, plan: StockPlan, number: int, workers: int, shot_restorer: ShotRestorer | None
+) -> None:
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     os.nice(5)  # the trainer goes first; it lives on the samples that are there
     clips = open_library(library, plan.held_out)
+    restorer = load_restorer(shot_restorer.name, "cpu", shot_restorer.weights) if shot_restorer else None
     planes, ready = np.load(folder / _PLANES, mmap_mode="r+"), np.load(folder / _READY, mmap_mode="r+")
     trainer = multiprocessing.parent_process()
-    for index in range(number, plan.samples, workers):
+    # Whole groups, since the samples of one shot are drawn together.
+    for group in range(number, -(-plan.samples // SAMPLES_PER_SHOT), workers):
         if trainer is not None and not trainer.is_alive():
             return  # a trainer that was killed takes its renderers along
-        if not ready[index]:
-            planes[index] = _draw(clips, plan, index)
+        numbers = range(group * SAMPLES_PER_SHOT, min((group + 1) * SAMPLES_PER_SHOT, plan.samples))
+        if all(ready[index] for index in numbers):
+            continue
+        if restorer is not None and group % 2:
+            rng = np.random.default_rng([plan.seed, _SHOTS, group])
+            samples = iter(draw_shot(_pick_clip(clips, rng).frames, rng, restorer, plan.side))
+        else:
+            samples = (_draw(clips, plan, index) for index in numbers)
+        for index, sample in zip(numbers, samples, strict=False):
+            planes[index] = sample
             ready[index] = 1
 
 
 def _draw(clips: list[Clip], plan: StockPlan, index: int) -> np.ndarray:
     rng = np.random.default_rng([plan.seed, index])
-    if plan.held_out:
-        clip = clips[index % len(clips)]
-    else:
-        weights = np.array([min(len(clip.frames), 30) if len(clip.frames) > 1 else _PHOTO_WEIGHT for clip in clips])
-        clip = clips[int(rng.choice(len(clips), p=weights / weights.sum()))]
+    clip = clips[index % len(clips)] if plan.held_out else _pick_clip(clips, rng)
     alone = plan.settings.window == plan.settings.truths == 1
     draw = draw_sample if alone else draw_window
     return sample_planes(draw(clip.frames, rng, plan.settings), plan, rng)
+
+
+def _pick_clip(clips: list[Clip], rng: np.random.Generator) -> Clip:
+    weights = np.array([min(len(clip.frames), 30) if len(clip.frames) > 1 else _PHOTO_WEIGHT for clip in clips])
+    return clips[int(rng.choice(len(clips), p=weights / weights.sum()))]

@@ -27,6 +27,7 @@ def train(
     samples: int,
     peak_rate: float | None,
     start_from: Path | None,
+    shots: bool,
     as_json: bool,
 ) -> int:
     """Trains NAME and says where its weights, its checkpoint and its curve lie. Returns the exit code."""
@@ -61,6 +62,7 @@ def train(
         published=published,
         peak_rate=peak_rate,
         start_from=start_from,
+        shots=shots,
     )
     console = Console(file=sys.stderr if as_json else sys.stdout)
 

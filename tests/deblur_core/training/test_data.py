@@ -91,7 +91,7 @@ def test_samples_have_the_planes_that_the_network_asks_for(
 
 
 def test_a_sample_depends_on_its_number_alone(library: Path, tmp_path: Path) -> None:
-    plan = StockPlan(6, 5, SampleSettings(patch=32, window=5, truths=5), 0)
+    plan = StockPlan(18, 5, SampleSettings(patch=32, window=5, truths=5), 0)
     one, two = rendered(tmp_path / "one", library, plan, 1), rendered(tmp_path / "two", library, plan, 2)
     assert np.array_equal(one, two)
 
