@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
 from deblur_core.errors import UsageError
+from deblur_core.video.source import main_video_stream, open_input
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".mjpeg", ".m4v")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -42,10 +42,12 @@ class Clip:
 
 
 def load_video(path: Path, most_frames: int, shorter_side: int, start: int = 0) -> Clip:
-    """Decodes up to `most_frames` frames from `start` on, made smaller so that the shorter side fits."""
+    """Decodes up to `most_frames` frames from `start` on, made smaller so that the shorter side fits.
+
+    Raises VideoError for what cannot be opened, av.FFmpegError for what does not decode."""
     frames: list[np.ndarray] = []
-    with av.open(str(path)) as container:
-        for number, frame in enumerate(container.decode(video=0)):
+    with open_input(path, path.name) as container:
+        for number, frame in enumerate(container.decode(main_video_stream(container, path.name))):
             if number < start:
                 continue
             frames.append(shrink(frame.to_ndarray(format="rgb24"), shorter_side))

@@ -17,7 +17,7 @@ import av
 import cv2
 import numpy as np
 
-from deblur_core.errors import UsageError
+from deblur_core.errors import UsageError, VideoError
 from deblur_core.training.clips import HELD_OUT, PHOTO_SUFFIXES, TOO_SOFT, VIDEO_SUFFIXES, Clip, load_video, shrink
 
 LEAST_FRAMES = 12
@@ -114,8 +114,8 @@ def _clips(data: Path, settings: LibrarySettings, unreadable: list[str]) -> Iter
                 except av.FFmpegError as cause:
                     pass_over(path, str(cause.strerror or cause))
                     continue
-                except IndexError:
-                    pass_over(path, "no picture in it")
+                except VideoError as cause:
+                    pass_over(path, str(cause).removeprefix(f"{path.name}: "))
                     continue
                 if len(clip.frames) >= LEAST_FRAMES:
                     yield from _usable(clip.name, clip.frames)

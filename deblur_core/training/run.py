@@ -7,7 +7,7 @@ trainings may share. Knows no command line and no flow.
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -118,7 +118,7 @@ def _validation(work: Path, library: Path, recipe: Recipe, network: RestorationN
 
 def _place(work: Path, plan: StockPlan) -> Path:
     """A folder for each plan: trainings of one plan share their samples."""
-    return work / f"samples-{sha256(json.dumps(asdict(plan), sort_keys=True).encode()).hexdigest()[:12]}"
+    return work / f"samples-{sha256(plan.described().encode()).hexdigest()[:12]}"
 
 
 def _describe(request: TrainingRequest, trainer: Trainer, weights: Path) -> None:

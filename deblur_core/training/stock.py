@@ -68,6 +68,13 @@ class StockPlan:
         """Input planes, then the truths: one, one for each frame of the window, or one for each moment."""
         return self.input_channels + 3 * self.settings.truths
 
+    def described(self) -> str:
+        """As JSON: what sets stocks apart. Without shots it reads as it did before there were any."""
+        facts = asdict(self)
+        if not self.shots_by:
+            del facts["shots_by"]
+        return json.dumps(facts, sort_keys=True)
+
 
 @dataclass(frozen=True)
 class ShotRestorer:
@@ -155,7 +162,7 @@ def sample_planes(sample: Sample | WindowSample, plan: StockPlan, rng: np.random
 def _prepare(folder: Path, plan: StockPlan) -> np.ndarray:
     """Makes the files of a stock, or finds them. Raises UsageError when they belong to another plan."""
     folder.mkdir(parents=True, exist_ok=True)
-    described = json.dumps(asdict(plan), sort_keys=True)
+    described = plan.described()
     if (folder / _PLAN).exists():
         if (folder / _PLAN).read_text(encoding="utf-8") != described:
             raise UsageError(
