@@ -20,6 +20,7 @@ from deblur_core.adaptation.settings import LEAST_PATCH, AdaptationSettings
 from deblur_core.adaptation.triples import Triples, draw_triples
 from deblur_core.errors import UsageError
 from deblur_core.models.network import RestorationNetwork
+from deblur_core.models.network_restorer import NetworkRestorer
 from deblur_core.models.pooling import pool_locally
 from deblur_core.models.precision import inference_dtype
 from deblur_core.reblur.dis_flow import dis_flow
@@ -156,15 +157,16 @@ class _Work:
         self.patch = _patch(network, footage, settings.patch)
         self._rng = np.random.default_rng(settings.seed)
         learn, judge = sharp_clips(footage)
+        guiding = NetworkRestorer("", copy.deepcopy(network), "", self.device)
         formation = BlurFormation(settings.formation)
         self.consistency = ReblurConsistency(self.network, formation, flow)
         self.triples = self._triples(footage)
         held_out = np.random.default_rng([settings.seed, 1])
         count = 2 * settings.held_out_patches
-        drawn = middle_batch(draw_pairs(judge, count, network, self.patch, held_out), self.patch)
+        drawn = middle_batch(draw_pairs(judge, count, guiding, self.patch, held_out), self.patch)
         self._choosing, self._judging = drawn.chunk(2)
         count = min(settings.labelled_patches, settings.labelled_batch * settings.iterations)
-        self._pairs = draw_pairs(learn, count, network, self.patch, self._rng)
+        self._pairs = draw_pairs(learn, count, guiding, self.patch, self._rng)
 
     def _triples(self, footage: Sequence[Footage]) -> Triples | None:
         """Those places whose loss can teach; all of them where τ is given."""

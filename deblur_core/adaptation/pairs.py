@@ -1,7 +1,8 @@
 """Labelled pairs without a training corpus: the videos' own sharp frames, blurred on purpose, are their own truth.
 
 A few of them are made into a partly blurred clip (deblur_core/synthesis), in which the network sees a blurred frame as
-it does in use: among its neighbours, and with its nearest sharp frames. Knows what a network takes and gives; no loss.
+it does in use: among its neighbours, with its nearest sharp frames, in each of its passes. Knows what a network takes
+and gives; no loss.
 """
 
 from collections.abc import Sequence
@@ -13,8 +14,8 @@ from torch import Tensor
 
 from deblur_core.adaptation.footage import Footage
 from deblur_core.errors import UsageError
-from deblur_core.models.network import RestorationNetwork
-from deblur_core.models.network_restorer import stack_window
+from deblur_core.models.network_restorer import NetworkRestorer, stack_planes
+from deblur_core.models.passes import stacks_of_passes
 from deblur_core.models.restorer import FrameWindow
 from deblur_core.synthesis.partly_blurred import PartlyBlurredSettings, blur_clip
 from deblur_core.synthesis.samples import SampleSettings
@@ -70,25 +71,25 @@ def sharp_clips(footage: Sequence[Footage], held_out: float = 0.25) -> tuple[lis
 
 
 def draw_pairs(
-    clips: Sequence[SharpClip], count: int, network: RestorationNetwork, patch: int, rng: np.random.Generator
+    clips: Sequence[SharpClip], count: int, restorer: NetworkRestorer, patch: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """`count` pairs, uint8 [input channels + 3 × outputs, S, S] with S = patch + MARGIN: input planes, then the truths.
+    """`count` pairs for the network of `restorer`, whose restored frames guide passes after the first.
 
-    Validity planes hold 0 or 255. Long clips are drawn from more often.
+    Each is uint8 [input channels + 3 × outputs, S, S] with S = patch + MARGIN: input planes, then the truths. Validity
+    planes hold 0 or 255. Long clips are drawn from more often.
     """
     weights = np.array([len(clip.frames) for clip in clips], np.float64)
     weights /= weights.sum()
     # What gives the moments of an exposure needs them as truths, and no clip has moments.
+    network = restorer.network
     draw = _draw_moments if network.outputs not in (1, network.frames) else _draw_frames
     pairs: list[np.ndarray] = []
     while len(pairs) < count:
-        pairs += draw(clips[int(rng.choice(len(clips), p=weights))], network, patch, rng)
+        pairs += draw(clips[int(rng.choice(len(clips), p=weights))], restorer, patch, rng)
     return pairs[:count]
 
 
-def _draw_frames(
-    clip: SharpClip, network: RestorationNetwork, patch: int, rng: np.random.Generator
-) -> list[np.ndarray]:
+def _draw_frames(clip: SharpClip, restorer: NetworkRestorer, patch: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Some frames of a partly blurred clip, each with the truth of itself or of its whole window."""
     size = patch + 2 * MARGIN
     height, width = clip.frames[0].shape[:2]
@@ -98,13 +99,15 @@ def _draw_frames(
     whole = Footage("", sharp, np.zeros(len(sharp), bool))
     made = blur_clip([whole.cut(number, place, size) for number in range(len(sharp))], rng, _settings(clip, size))
     footage, truth = Footage("", made.frames, made.labels), Footage("", made.truth, made.labels)
+    network = restorer.network
     reach = network.frames // 2 if network.outputs > 1 else 0
     pairs = []
     for _ in range(_TARGETS_OF_CLIP):
         target = int(rng.choice(np.flatnonzero(made.labels == (rng.random() > _SHARE_SHARP))))
         window = footage.window(target, network.needs, (0, 0), size)
         numbers = np.clip(np.arange(target - reach, target + reach + 1), 0, len(sharp) - 1)
-        pairs.append(_planes(window, [truth.frames[number] for number in numbers], network, patch))
+        true = [truth.frames[number] for number in numbers]
+        pairs += [_pair(seen, true, patch) for seen in stacks_of_passes(window, restorer, rng)]
     return pairs
 
 
@@ -123,29 +126,21 @@ def _settings(clip: SharpClip, size: int) -> PartlyBlurredSettings:
     )
 
 
-def _draw_moments(
-    clip: SharpClip, network: RestorationNetwork, patch: int, rng: np.random.Generator
-) -> list[np.ndarray]:
+def _draw_moments(clip: SharpClip, restorer: NetworkRestorer, patch: int, rng: np.random.Generator) -> list[np.ndarray]:
     """One exposure with its moments."""
+    network = restorer.network
     most = float(np.clip(PartlyBlurredSettings().blur_pixels[1] * clip.whole_side / 540.0, 6.0, 40.0))
     settings = SampleSettings(patch, MARGIN, most, window=network.frames, truths=network.outputs)
     sample = draw_window(list(clip.frames), rng, settings)
     around = {offset: frame for offset, frame in enumerate(sample.window, -(network.frames // 2)) if offset}
     window = FrameWindow(sample.blurred, around, (sample.before, sample.after))
-    return [_planes(window, sample.truths, network, patch)]
+    return [_pair(stack_planes(window, network.frames, network.references), sample.truths, patch)]
 
 
-def _planes(window: FrameWindow, truths: Sequence[np.ndarray], network: RestorationNetwork, patch: int) -> np.ndarray:
-    """What is seen and what is true of the inner part, `patch` + MARGIN on each side."""
-    seen = to_bytes(stack_window(window, network.frames, network.references, torch.device("cpu"))[0])
+def _pair(seen: np.ndarray, truths: Sequence[np.ndarray], patch: int) -> np.ndarray:
+    """What is seen and what is true of the inner part, `patch` + MARGIN on each side; channels first."""
     inner = slice(MARGIN // 2, MARGIN // 2 + patch + MARGIN)
-    planes = np.concatenate([seen, *(truth.transpose(2, 0, 1) for truth in truths)])
-    return np.ascontiguousarray(planes[:, inner, inner])
-
-
-def to_bytes(planes: Tensor) -> np.ndarray:
-    """float [C, H, W] in [0, 1] that came from 8 bits → the same in uint8."""
-    return planes.mul(255.0).round().byte().numpy()
+    return np.ascontiguousarray(np.concatenate([seen, *truths], axis=2)[inner, inner].transpose(2, 0, 1))
 
 
 def cut_batch(pool: Sequence[np.ndarray], count: int, patch: int, rng: np.random.Generator) -> Tensor:

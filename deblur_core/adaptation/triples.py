@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from deblur_core.adaptation.footage import Footage
-from deblur_core.adaptation.pairs import to_bytes
 from deblur_core.alignment import align
 from deblur_core.models.network import RestorationNetwork
-from deblur_core.models.network_restorer import stack_window
+from deblur_core.models.network_restorer import stack_planes
 from deblur_core.models.restorer import ContextNeeds, choose_context
 
 _NEAREST_SHARP = ContextNeeds(sharp_references=2)
@@ -99,7 +98,7 @@ def _draw(
     inputs = []
     for number in numbers[:1] if gives_neighbours(network) else numbers:
         window = footage.window(number, network.needs, place, size)
-        inputs.append(to_bytes(stack_window(window, network.frames, network.references, torch.device("cpu"))[0]))
+        inputs.append(stack_planes(window, network.frames, network.references).transpose(2, 0, 1))
     recorded = [footage.cut(number, place, size) for number in numbers]
     reference = np.zeros((4, size, size), np.uint8)
     nearest = choose_context(target, footage.blurred, _NEAREST_SHARP).references

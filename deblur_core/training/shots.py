@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deblur_core.models.network_restorer import NetworkRestorer, stack_planes
-from deblur_core.models.restorer import FrameWindow, choose_context, picture_sharpness, window_of
+from deblur_core.models.network_restorer import NetworkRestorer
+from deblur_core.models.passes import stacks_of_passes
+from deblur_core.models.restorer import choose_context, picture_sharpness, window_of
 from deblur_core.synthesis.partly_blurred import PartlyBlurredSettings, blur_clip
 from deblur_core.synthesis.scenes import cut_scene
 
@@ -43,22 +44,11 @@ def draw_shot(
             target, clip.labels, restorer.needs, shot=shot, sharpness_of=lambda n: picture_sharpness(clip.frames[n])
         )
         window = window_of(plan, clip.frames.__getitem__)
-        seen = [np.concatenate([planes, clip.truth[target]], axis=2) for planes in _passes(window, restorer, rng)]
+        seen = [
+            np.concatenate([planes, clip.truth[target]], axis=2) for planes in stacks_of_passes(window, restorer, rng)
+        ]
         samples += [_cut(planes, side, rng) for planes in seen]
     return samples[:SAMPLES_PER_SHOT]
-
-
-def _passes(window: FrameWindow, restorer: NetworkRestorer, rng: np.random.Generator) -> list[np.ndarray]:
-    """What the network sees in its first pass and, where it has more, in one of the others."""
-    network = restorer.network
-    stacks = [stack_planes(window, network.frames, network.references)]
-    guided = restorer.guided_window(window)
-    if guided is not None:
-        guide = restorer.run_pass(window)[network.outputs // 2]
-        for _ in range(int(rng.integers(network.passes - 1))):
-            guide = restorer.run_pass(guided, guide)[network.outputs // 2]
-        stacks.append(stack_planes(guided, network.frames, network.references, guide))
-    return stacks
 
 
 def _run_around(labels: np.ndarray, target: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import torch
 from deblur_core.adaptation.footage import Footage
 from deblur_core.adaptation.pairs import MARGIN, SharpClip, cut_batch, draw_pairs, middle_batch, sharp_clips
 from deblur_core.errors import UsageError
+from deblur_core.models.network_restorer import NetworkRestorer
 from tests.deblur_core.adaptation.footage import SIZE, TinyNetwork, partly_blurred
 from tests.media import moving_texture
 
@@ -15,6 +16,10 @@ def numbered(count: int, blurred: list[int]) -> Footage:
     """Frames whose value is their number."""
     frames = [np.full((8, 8, 3), number, np.uint8) for number in range(count)]
     return Footage("numbered", frames, np.isin(np.arange(count), blurred))
+
+
+def restorer_of(network: TinyNetwork) -> NetworkRestorer:
+    return NetworkRestorer("tiny", network, "", torch.device("cpu"), torch.float32)
 
 
 def numbers(clip: SharpClip) -> list[int]:
@@ -45,7 +50,7 @@ def test_too_few_sharp_frames_are_refused_with_what_to_do() -> None:
 def test_a_pair_has_what_the_network_takes_and_gives(frames: int, references: int, outputs: int) -> None:
     network = TinyNetwork(frames, references, outputs)
     learn, _ = sharp_clips([partly_blurred()])
-    pairs = draw_pairs(learn, 3, network, 64, np.random.default_rng(0))
+    pairs = draw_pairs(learn, 3, restorer_of(network), 64, np.random.default_rng(0))
     assert len(pairs) == 3
     for pair in pairs:
         assert pair.shape == (network.input_channels + 3 * outputs, 64 + MARGIN, 64 + MARGIN)
@@ -58,7 +63,7 @@ def test_a_pair_has_what_the_network_takes_and_gives(frames: int, references: in
 
 def test_what_is_seen_is_blurred_and_what_is_true_is_not() -> None:
     learn, _ = sharp_clips([partly_blurred(frames=16, blurred=[0], size=(160, 128))])
-    pairs = np.stack(draw_pairs(learn, 12, TinyNetwork(), 96, np.random.default_rng(1))).astype(np.float32)
+    pairs = np.stack(draw_pairs(learn, 12, restorer_of(TinyNetwork()), 96, np.random.default_rng(1))).astype(np.float32)
     slope = np.abs(np.diff(pairs, axis=3)).mean((1, 2, 3))
     seen, true = (np.abs(np.diff(pairs[:, at : at + 3], axis=3)).mean((1, 2, 3)) for at in (0, 3))
     assert slope.shape == (12,)
@@ -68,7 +73,9 @@ def test_what_is_seen_is_blurred_and_what_is_true_is_not() -> None:
 def test_larger_pictures_are_blurred_more() -> None:
     def loss(whole_side: int) -> float:
         clip = SharpClip(list(moving_texture(12, (160, 128))), True, whole_side)
-        pairs = np.stack(draw_pairs([clip], 16, TinyNetwork(), 96, np.random.default_rng(2))).astype(np.float32)
+        pairs = np.stack(draw_pairs([clip], 16, restorer_of(TinyNetwork()), 96, np.random.default_rng(2))).astype(
+            np.float32
+        )
         return float(np.median(np.abs(pairs[:, :3] - pairs[:, 3:]).mean((1, 2, 3))))
 
     assert loss(1080) > 1.15 * loss(128)
@@ -76,7 +83,9 @@ def test_larger_pictures_are_blurred_more() -> None:
 
 def test_references_are_sharp_frames_aligned_to_the_target() -> None:
     learn, _ = sharp_clips([partly_blurred(frames=18, blurred=[0], size=(160, 128))])
-    pairs = np.stack(draw_pairs(learn, 8, TinyNetwork(references=2), 96, np.random.default_rng(3))).astype(np.float32)
+    pairs = np.stack(draw_pairs(learn, 8, restorer_of(TinyNetwork(references=2)), 96, np.random.default_rng(3))).astype(
+        np.float32
+    )
     inner = pairs[:, :, 32:-32, 32:-32]
     reference, valid, truth = inner[:, 3:6], inner[:, 6], inner[:, 11:]
     assert set(np.unique(valid)) <= {0.0, 255.0}
@@ -98,5 +107,5 @@ def test_a_batch_is_cut_and_turned_anew_and_the_middle_is_always_the_same() -> N
 
 def test_the_same_seed_draws_the_same_pairs() -> None:
     learn, _ = sharp_clips([partly_blurred(size=SIZE)])
-    one, other = (draw_pairs(learn, 4, TinyNetwork(), 64, np.random.default_rng(5)) for _ in range(2))
+    one, other = (draw_pairs(learn, 4, restorer_of(TinyNetwork()), 64, np.random.default_rng(5)) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-import deblur_core.training.shots as shots
 from deblur_core.errors import UsageError
+from deblur_core.models import passes
 from deblur_core.models.neighbour_nafnet import NeighbourNAFNet
 from deblur_core.models.network_restorer import NetworkRestorer, stack_planes
 from deblur_core.models.registry import find_restorer
 from deblur_core.models.restorer import FrameWindow
 from deblur_core.models.weights_file import WEIGHTS_FOLDER
 from deblur_core.synthesis.samples import SampleSettings
+from deblur_core.training import shots
 from deblur_core.training.run import TrainingRequest, train_restorer
 from deblur_core.training.schedule import Budget
 from deblur_core.training.stock import ShotRestorer, Stock, StockPlan
@@ -22,9 +23,9 @@ from deblur_core.training.stock import ShotRestorer, Stock, StockPlan
 SIDE = 96
 
 
-def small_restorer(passes: int) -> NetworkRestorer:
+def small_restorer(count: int) -> NetworkRestorer:
     torch.manual_seed(0)
-    network = NeighbourNAFNet(width=8, encoder=(1, 1), passes=passes)
+    network = NeighbourNAFNet(width=8, encoder=(1, 1), passes=count)
     return NetworkRestorer("small", network, "", torch.device("cpu"), torch.float32)
 
 
@@ -34,7 +35,7 @@ def picture() -> np.ndarray:
     return np.kron(blocks, np.ones((16, 16, 1), np.uint8))
 
 
-def draw(monkeypatch: pytest.MonkeyPatch, passes: int, without_sharp: bool) -> tuple[list[np.ndarray], list[Any]]:
+def draw(monkeypatch: pytest.MonkeyPatch, count: int, without_sharp: bool) -> tuple[list[np.ndarray], list[Any]]:
     """The samples of one shot, and for each stack that was made its window and guide."""
     stacked: list[Any] = []
 
@@ -42,15 +43,15 @@ def draw(monkeypatch: pytest.MonkeyPatch, passes: int, without_sharp: bool) -> t
         stacked.append((window, guide))
         return stack_planes(window, frames, references, guide)
 
-    monkeypatch.setattr(shots, "stack_planes", stack)
+    monkeypatch.setattr(passes, "stack_planes", stack)
     monkeypatch.setattr(shots, "_SHARE_WITHOUT_SHARP", float(without_sharp))
     monkeypatch.setattr(shots, "_SHOT_SIDE", SIDE + 32)
-    samples = shots.draw_shot([picture()], np.random.default_rng(1), small_restorer(passes), SIDE)
+    samples = shots.draw_shot([picture()], np.random.default_rng(1), small_restorer(count), SIDE)
     return samples, stacked
 
 
 def test_a_shot_gives_samples_of_the_first_pass_and_of_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    samples, stacked = draw(monkeypatch, passes=3, without_sharp=False)
+    samples, stacked = draw(monkeypatch, count=3, without_sharp=False)
     assert len(samples) == shots.SAMPLES_PER_SHOT
     assert {(sample.shape, sample.dtype.name) for sample in samples} == {((SIDE, SIDE, 3 + 2 * 4 + 3), "uint8")}
     assert [guide is None for _, guide in stacked] == [True, False] * (len(samples) // 2)
@@ -58,13 +59,13 @@ def test_a_shot_gives_samples_of_the_first_pass_and_of_later_ones(monkeypatch: p
 
 
 def test_a_network_of_one_pass_sees_first_passes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    samples, stacked = draw(monkeypatch, passes=1, without_sharp=False)
+    samples, stacked = draw(monkeypatch, count=1, without_sharp=False)
     assert len(stacked) == len(samples) == shots.SAMPLES_PER_SHOT
     assert all(guide is None for _, guide in stacked)
 
 
 def test_where_no_frame_is_sharp_restored_ones_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    samples, stacked = draw(monkeypatch, passes=2, without_sharp=True)
+    samples, stacked = draw(monkeypatch, count=2, without_sharp=True)
     first, second = stacked[0::2], stacked[1::2]
     assert all(not window.references for window, _ in first)
     assert all(sample[..., 6].max() == 0 for sample in samples[0::2]), "no reference is valid in a first pass"
