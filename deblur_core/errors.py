@@ -14,12 +14,20 @@ class UsageError(RestoreArchiveError):
     """The request cannot be carried out as given: the command ends with exit code 2 and nothing is written."""
 
 
+class BusyDestinationError(UsageError):
+    """Another run writes into the destination; the message names it."""
+
+
 class SettingsError(UsageError):
     """A setting is unknown, out of range or contradicts another."""
 
 
 class WeightsError(UsageError):
     """A weights file is missing, is not the one that was released, or belongs to another architecture."""
+
+
+class LeaseLostError(RestoreArchiveError):
+    """Another run took this one for dead and writes into the destination now; this one ends and leaves it to it."""
 
 
 class StorageError(RestoreArchiveError):
@@ -40,6 +48,14 @@ class BucketNotFoundError(StorageError):
 
 class ObjectChangedError(StorageError):
     """The object is no longer the one that was planned for: its ETag changed while it was being read."""
+
+
+class UnavailableError(StorageError):
+    """The store did not answer, broke off, or asked to be left alone: the same request may succeed a little later."""
+
+
+class StorageFullError(StorageError):
+    """There is no room left where something was to be written; room may come, and nothing half-written is visible."""
 
 
 class VideoError(RestoreArchiveError):
@@ -66,7 +82,36 @@ class DeclinedVideoError(VideoError):
     stage = "declined"
 
 
+class WorkerKilledError(VideoError):
+    """A call for this video ended its worker's process again and again; it is set aside so that the others go on."""
+
+
+class DeadlineError(VideoError):
+    """A call for this video did not come to an end again and again; it is set aside so that the others go on."""
+
+
+class LimitError(DeclinedVideoError):
+    """The file asks for more than any video may have (`deblur_core.video.limits`): size, length, number, or what its
+    bytes unpack to."""
+
+
 class VerificationError(VideoError):
     """The rebuilt file differs from its source where it must not; it was not published."""
 
     stage = "publish"
+
+
+def runs_until_final(error: BaseException) -> int | None:
+    """After how many runs in a row that a video failed of this it is not tried again with the same source, models and
+    settings: 1 where the file itself is the cause, None (never) where something outside it is, which may be mended.
+
+    What should not happen, or may be the machine's fault (a killed worker, a failed check), gets some runs more.
+    """
+    if isinstance(error, StorageError):
+        return None
+    return 1 if isinstance(error, (NotAVideoError, DamagedVideoError, DeclinedVideoError)) else 3
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same thing, tried again a little later, may succeed without anybody doing anything about it."""
+    return isinstance(error, (UnavailableError, StorageFullError))

@@ -139,7 +139,7 @@ class Job:
         return f"{video.video}/{hashlib.sha256(video.etag.encode()).hexdigest()[:16]}/"
 
     def index_key(self, video: VideoTask) -> str:
-        return f"{self.video_prefix(video)}index-2.parquet"
+        return f"{self.video_prefix(video)}index-3.parquet"
 
     def labels_key(self, video: VideoTask, first: int, stop: int) -> str:
         return f"{self.video_prefix(video)}labels-{self.labels_hash}/{first:09d}-{stop:09d}.parquet"
@@ -155,7 +155,7 @@ class Job:
 
     def part_key(self, task: SegmentTask) -> str:
         prefix = self.video_prefix(task.video)
-        kind = "part" if self.options.reencode else "gops"
+        kind = "part" if self.options.reencode else "gops-2"
         return f"{prefix}{kind}-{self.fingerprint}/{task.first_frame:09d}-{task.stop_frame:09d}.mkv"
 
     def manifest_key(self, video: VideoTask) -> str:

@@ -147,7 +147,7 @@ class Sealer:
             if actions.restored:
                 how = rebuilding_of(self._job, task, planned, actions.restored)
                 if not row.carried and how.because is None:
-                    how = encoded_whole(how, "an earlier version encoded all of it")
+                    how = encoded_whole(how, row.reencoded_because or "an earlier version encoded all of it")
                 rebuilt = Rebuilt(how, *check(file, again, result, expected(planned, how)))
             elif facts.sha256 != source_sha256:
                 raise VerificationError(f"{output}: is no copy of its source, although no frame of it was restored")

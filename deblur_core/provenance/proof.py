@@ -13,14 +13,24 @@ from typing import BinaryIO
 
 import numpy as np
 
-from deblur_core.errors import ObjectNotFoundError, RestoreArchiveError, StorageError
+from deblur_core.errors import ObjectNotFoundError, RestoreArchiveError, StorageError, VerificationError
 from deblur_core.provenance.sidecar import Sidecar, from_bytes, marks_of, sidecar_key
 from deblur_core.storage import ObjectInfo, ObjectStore
 from deblur_core.storage.hashing import sha256_of
 from deblur_core.video.containers import muxer_for
 from deblur_core.video.frame_times import FrameTimes
+from deblur_core.video.framemd5 import (
+    ExpectedText,
+    FrameChecksums,
+    checksum_keys,
+    result_lines,
+    result_tick,
+    source_lines,
+)
 from deblur_core.video.index import VideoIndex, index_video
-from deblur_core.video.picture_check import PictureCheck
+from deblur_core.video.picture_check import FrameWatch, PictureCheck
+from deblur_core.video.pixel_format import ffv1_name
+from deblur_core.video.preservation import MASTER_CODEC
 from deblur_core.video.probe import VideoInfo, probe
 from deblur_core.video.provenance_tag import ProvenanceTag, read_tag
 from deblur_core.video.slow_motion import SlowedFrames, slowed
@@ -41,17 +51,21 @@ class Expected:
     slow: SlowedFrames | None
 
 
-def check(source: Source, again: Source, result: Source, what: Expected) -> tuple[Findings, ProvenanceTag | None]:
-    """Compares a result with its source; source, again: the same file, opened twice.
+def check(
+    source: Source, again: Source, result: Source, what: Expected, watch: FrameWatch | None = None
+) -> tuple[Findings, ProvenanceTag | None]:
+    """Compares a result with its source; source, again: the same file, opened twice; watch: sees all frames of both.
 
     Returns what was found, and the tag with which the result names its maker. Raises VerificationError.
     """
     times: FrameTimes = what.slow.times if what.slow else what.index
     source_frame = what.slow.source_frame if what.slow else None
-    pictures = PictureCheck(again, what.index, what.restored, what.name, what.stay, source_frame)
+    pictures = PictureCheck(again, what.index, what.restored, what.name, what.stay, source_frame, watch)
     tag = read_tag(source, result, muxer_for(what.name), what.name)
     added = (tag.key,) if tag is not None else ()
-    return verify_rebuilt(source, result, what.info, times, what.name, what.stay, pictures, added), tag
+    findings = verify_rebuilt(source, result, what.info, times, what.name, what.stay, pictures, added)
+    pictures.finish()
+    return findings, tag
 
 
 @dataclass(frozen=True)
@@ -88,8 +102,11 @@ def repeat_proof(
         return Proof(video.key, output, False, 0, (str(record),))
     try:
         problems = _compare_files(source, video, destination, output, record)
-        if not problems and not record.is_copy and not hashes_only:
-            _compare_video(source, video, destination, output, record)
+        if not problems and not hashes_only:
+            if not record.is_copy:
+                _compare_video(source, video, destination, output, record)
+            elif _is_master(record):
+                _compare_checksums_of_copy(source, video, destination, output)
     except RestoreArchiveError as error:
         problems = [str(error)]
     except ValueError as error:
@@ -162,7 +179,47 @@ def _compare_video(
         slow = slowed(index, restored, moments, muxer_for(output), video.key) if moments > 1 else None
         what = Expected(output, info, index, restored, stay if stay.any() else None, slow)
         with _opened(destination, destination.head(output)) as result:
-            check(file, again, result, what)
+            if not _is_master(record):
+                check(file, again, result, what)
+                return
+            texts = _texts(destination, output)
+            layout, shape = ffv1_name(info.pixel_format), info.sample_aspect_ratio
+            ticks = (index.time_base, result_tick(result, output))
+            checksums = [
+                FrameChecksums(layout, tick, shape, text.take) for tick, text in zip(ticks, texts, strict=True)
+            ]
+            check(file, again, result, what, FrameWatch(checksums[0].see, checksums[1].see))
+            for text in texts:
+                text.finish()
+
+
+def _is_master(record: Sidecar) -> bool:
+    return bool(record.settings.get("codec") == MASTER_CODEC)
+
+
+def _compare_checksums_of_copy(source: ObjectStore, video: ObjectInfo, destination: ObjectStore, output: str) -> None:
+    """Raises VerificationError for the first line that is not what the files give now."""
+    of_source, of_result = _texts(destination, output)
+    with _opened(source, video) as file:
+        info = probe(file, video.key)
+        for line in source_lines(file, info, index_video(file, video.key, info), video.key):
+            of_source.take(line)
+    with _opened(destination, destination.head(output)) as result:
+        for line in result_lines(result, info, output):
+            of_result.take(line)
+    of_source.finish()
+    of_result.finish()
+
+
+def _texts(destination: ObjectStore, output: str) -> tuple[ExpectedText, ExpectedText]:
+    """The checksums beside a master, of its source and of itself. Raises VerificationError where they are missing."""
+    found = []
+    for key in checksum_keys(output):
+        try:
+            found.append(ExpectedText(destination.read(key).decode("ascii", "replace"), key))
+        except ObjectNotFoundError as error:
+            raise VerificationError(f"has no checksums {key} any more: run with --force to have them again") from error
+    return found[0], found[1]
 
 
 @contextmanager

@@ -12,6 +12,8 @@ import av
 import cv2
 import numpy as np
 
+from deblur_core.video.source import open_input
+
 # x264's macroblock tree for AVX-512 reads memory that nobody wrote, so that encodes differ from run to run at many
 # sizes. Its SSE2 code gives the same bits as its C code, everywhere, and at these presets takes no longer.
 REPEATABLE = {"x264-params": "asm=SSE2"} if platform.machine() in ("x86_64", "AMD64") else {}
@@ -45,6 +47,6 @@ def h264(frames: Sequence[np.ndarray], crf: float, preset: str = "veryfast", gop
             out.mux(stream.encode(picture))
         out.mux(stream.encode(None))
     buffer.seek(0)
-    with av.open(buffer, "r") as source:
+    with open_input(buffer, "the compressed frames") as source:
         source.streams.video[0].thread_count = 1
         return [picture.to_ndarray(format="rgb24") for picture in source.decode(video=0)]

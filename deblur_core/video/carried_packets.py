@@ -6,23 +6,25 @@ the packets that it replaces. It knows no container but for whether that stores 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import av
 import numpy as np
 from av.packet import Packet
 
 from deblur_core.errors import DamagedVideoError, VerificationError
+from deblur_core.video.bits import BitstreamError
 from deblur_core.video.frame_times import FrameTimes
-from deblur_core.video.h264 import IDR_SLICE, framed, is_user_data, kind_of, parse_header, units
-from deblur_core.video.idr_numbers import renumbered
+from deblur_core.video.joining import Joining, joining_of
+from deblur_core.video.nal_units import framed, has_start_codes, started, started_units, units
 from deblur_core.video.parts import Part, PartPacket, part_packets
+from deblur_core.video.picture_metadata import PictureMetadata, with_bytes, with_metadata
+from deblur_core.video.probe import VideoInfo
 from deblur_core.video.shown_packets import shows_a_frame
 from deblur_core.video.source import Source, main_video_stream, open_input
 
-# No H.264 decoder holds more frames back; Matroska stores no decoding times, so any that are early enough will do.
+# No decoder of H.264 or HEVC holds more frames back; Matroska stores no decoding times: any that are early enough do.
 _DEEPEST_REORDERING = 16
 
 
@@ -37,36 +39,95 @@ class CarriedFrames:
 
 
 def joined_packets(
-    parts: Sequence[Part], carried: CarriedFrames, times: FrameTimes, keeps_dts: bool, name: str
+    parts: Sequence[Part],
+    carried: CarriedFrames,
+    info: VideoInfo,
+    times: FrameTimes,
+    metadata: Mapping[int, PictureMetadata],
+    keeps_dts: bool,
+    name: str,
 ) -> Iterator[Packet]:
     """The packets of the whole video in decoding order, with the source's times. `parts` hold all other frames.
 
-    keeps_dts: whether the container stores decoding times. Raises DamagedVideoError if the source cannot be read,
-    VerificationError if the parts or the source do not hold the frames that they should.
+    info: of the source. metadata: what is put around the pictures of frames that were encoded. keeps_dts: whether the
+    container stores decoding times. Raises DamagedVideoError if the source cannot be read, VerificationError if the
+    parts or the source do not hold the frames that they should, or not as they should.
     """
     encoded = np.flatnonzero(~carried.stay)
-    patches = part_packets(parts, len(encoded), name)
+    patches = _Patches(part_packets(parts, len(encoded), name), info, name)
     durations = times.durations()
-    for place, (packet, frame) in enumerate(source_packets(carried.source, times, name)):
-        if carried.stay[frame]:
-            timed = packet
-        else:
-            patch = next(patches, None)
-            if patch is None or patch.shown != patch.decoded:
-                raise VerificationError(f"{name}: its parts do not hold its frames in order")
-            shown = int(encoded[patch.shown])
-            timed = _fitted(patch, signed_by=packet if place == 0 else None)
-            timed.pts, timed.dts = int(times.pts[shown]), packet.dts
-            timed.duration = int(durations[shown])
-        timed.time_base = times.time_base
-        if not keeps_dts:
-            early = place - _DEEPEST_REORDERING
-            timed.dts = int(times.pts[early]) if early >= 0 else int(times.pts[0]) + early * max(int(durations[0]), 1)
-        if timed.pts is None or timed.dts is None or timed.dts > timed.pts:
-            raise VerificationError(f"{name}: the packet in place {place} would be decoded after it is shown")
-        yield timed
-    if next(patches, None) is not None:
-        raise VerificationError(f"{name}: its parts hold more frames than are to be encoded")
+    pace = max(int(durations[0]), 1)
+    waiting: Packet | None = None
+    try:
+        for place, (packet, frame) in enumerate(source_packets(carried.source, times, name)):
+            if carried.stay[frame]:
+                timed = packet
+                if waiting is not None:
+                    yield patches.ended(waiting, packet)
+                waiting = None
+            else:
+                timed, number = patches.next(packet if place == 0 else None)
+                shown = int(encoded[number])
+                timed.pts, timed.dts = int(times.pts[shown]), packet.dts
+                timed.duration = int(durations[shown])
+                if shown in metadata:
+                    timed = with_metadata(timed, metadata[shown])
+            timed.time_base = times.time_base
+            if not keeps_dts:
+                early = place - _DEEPEST_REORDERING
+                timed.dts = int(times.pts[early]) if early >= 0 else int(times.pts[0]) + early * pace
+            if timed.pts is None or timed.dts is None or timed.dts > timed.pts:
+                raise VerificationError(f"{name}: the packet in place {place} would be decoded after it is shown")
+            if waiting is not None:
+                yield waiting
+            if carried.stay[frame]:
+                yield timed
+            else:
+                waiting = timed
+    except BitstreamError as error:
+        raise VerificationError(f"{name}: its parts do not fit between its own packets: {error}") from error
+    if waiting is not None:
+        yield waiting
+    patches.require_none()
+
+
+class _Patches:
+    """The encoded packets, one after the other, as they stand in the joined stream."""
+
+    def __init__(self, packets: Iterator[PartPacket], info: VideoInfo, name: str) -> None:
+        self._packets, self._info, self._name = packets, info, name
+        self._has_start_codes = has_start_codes(info.extradata)
+        self._units = started_units if self._has_start_codes else units
+        self._joining: Joining | None = None
+
+    def next(self, instead_of_first: Packet | None) -> tuple[Packet, int]:
+        """The next one, and its place in order of presentation among all encoded frames."""
+        patch = next(self._packets, None)
+        if patch is None or patch.shown != patch.decoded:
+            raise VerificationError(f"{self._name}: its parts do not hold its frames in order")
+        if self._joining is None:
+            self._joining = joining_of(self._info.codec, self._info.extradata, patch.extradata)
+        first = () if instead_of_first is None else self._units(memoryview(instead_of_first))
+        is_keyframe = patch.packet.is_keyframe
+        fitted = list(self._joining.fitted(units(memoryview(patch.packet)), is_keyframe, first))
+        if self._has_start_codes:
+            fitted = [self._joining.delimiter, *(self._joining.sets if is_keyframe else ()), *fitted]
+        packet = Packet(self._framed(fitted))
+        packet.is_keyframe = is_keyframe
+        return packet, patch.shown
+
+    def ended(self, packet: Packet, following: Packet) -> Packet:
+        """One that `next` gave, where a packet of the source follows."""
+        assert self._joining is not None
+        ending = self._joining.ending(self._units(memoryview(following)))
+        return with_bytes(packet, bytes(packet) + self._framed(ending)) if ending else packet
+
+    def require_none(self) -> None:
+        if next(self._packets, None) is not None:
+            raise VerificationError(f"{self._name}: its parts hold more frames than are to be encoded")
+
+    def _framed(self, own: Iterable[bytes | memoryview]) -> bytes:
+        return b"".join(map(started if self._has_start_codes else framed, own))
 
 
 def source_packets(source: Source, times: FrameTimes, name: str) -> Iterator[tuple[Packet, int]]:
@@ -98,16 +159,3 @@ def _frame_number(packet: Packet, times: FrameTimes) -> int | None:
         return None
     frame = int(np.searchsorted(times.pts, packet.pts))
     return frame if frame < times.frame_count and times.pts[frame] == packet.pts else None
-
-
-def _fitted(patch: PartPacket, signed_by: Packet | None) -> Packet:
-    """The packet without its encoder's signature, by which decoders choose how to read the packets that stay; with
-    that of `signed_by`, the first of the source. IDR pictures get numbers that the source's are not likely to have."""
-    signatures = [] if signed_by is None else [unit for unit in units(memoryview(signed_by)) if is_user_data(unit)]
-    own: list[bytes | memoryview] = [unit for unit in units(memoryview(patch.packet)) if not is_user_data(unit)]
-    if patch.packet.is_keyframe:
-        header = parse_header(patch.extradata)
-        own = [renumbered(bytes(unit), header) if kind_of(unit) == IDR_SLICE else unit for unit in own]
-    fitted = Packet(b"".join(framed(unit) for unit in chain(signatures, own)))
-    fitted.is_keyframe = patch.packet.is_keyframe
-    return fitted

@@ -48,6 +48,11 @@ def is_mp4_family(muxer: str) -> bool:
     return muxer in _MP4_FAMILY
 
 
+def keeps_decoding_times(muxer: str) -> bool:
+    """Whether the container stores when each packet is decoded."""
+    return is_mp4_family(muxer) or muxer == "mpegts"
+
+
 def tick_of(muxer: str) -> Fraction | None:
     """Seconds of the tick in which the container counts time; None where each stream may have its own."""
     return _TICKS.get(muxer)

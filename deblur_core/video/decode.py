@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError
 from deblur_core.video.index import VideoIndex
+from deblur_core.video.limits import explained_failure
 from deblur_core.video.source import Source, main_video_stream, open_input
 
 _SEEK_MARGIN_SECONDS = 5
@@ -85,10 +86,8 @@ def _frames_from(
         try:
             frames = stream.decode(packet)
         except av.FFmpegError as error:
-            raise DamagedVideoError(
-                f"{name}: frame {number} at {index.time_seconds(min(number, index.frame_count - 1)):.3f} s does not "
-                f"decode ({error.strerror})"
-            ) from error
+            seconds = index.time_seconds(min(number, index.frame_count - 1))
+            raise explained_failure(error, f"frame {number} at {seconds:.3f} s", packet, stream, name) from error
         for frame in frames:
             if index.made_by_decoding:
                 if number >= index.frame_count:

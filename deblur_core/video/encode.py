@@ -20,7 +20,7 @@ from av.video.frame import PictureType, VideoFrame
 
 from deblur_core.errors import DeclinedVideoError
 from deblur_core.video.chroma import LOCATION_NAMES
-from deblur_core.video.encoder_choice import EncoderChoice, EncodeSettings, choose_encoder
+from deblur_core.video.encoder_choice import BesideH264, BesideHevc, EncoderChoice, EncodeSettings, choose_encoder
 from deblur_core.video.matroska_hdr import add_static_hdr
 from deblur_core.video.pixel_format import plain_name, to_layout
 from deblur_core.video.preservation import ffv1_options
@@ -65,9 +65,10 @@ def encode_segment(
     with av.open(os.fspath(path), "w", format="matroska", options={"fflags": "+bitexact"}) as container:
         stream = _open_stream(container, flags, info, choice)
         if any(start and not flags[start] for start in starts):
-            # x264 gives an I picture amid a stream the mean quantiser of the P pictures before it over this ratio,
-            # whatever its zone says: those are restored frames, and this one is not.
-            stream.options = {**stream.options, "x264-params": stream.options["x264-params"] + ":ipratio=12"}
+            # x264 and x265 give an I picture amid a stream the mean quantiser of the P pictures before it over this
+            # ratio, whatever its zone says: those are restored frames, and this one is not.
+            key = "x264-params" if choice.encoder == "libx264" else "x265-params"
+            stream.options = {**stream.options, key: stream.options[key] + ":ipratio=12"}
         packets = 0
         for packet in _encoded(stream, frames, flags, info, choice, starts):
             packet.time_base = ORDINAL_TICK
@@ -173,7 +174,7 @@ def _x264_options(flags: np.ndarray, info: VideoInfo, choice: EncoderChoice) -> 
     if zones:
         params["zones"] = "/".join(zones)
     options = {"preset": choice.preset, "crf": str(choice.crf)}
-    if choice.beside is not None:
+    if isinstance(choice.beside, BesideH264):
         params |= {"sps-id": str(choice.beside.parameter_set_id), "dpb-size": str(choice.beside.buffered_frames)}
         options |= {"profile": choice.beside.profile, "forced-idr": "1"}
     return options | {"x264-params": _joined(params)}
@@ -195,7 +196,11 @@ def _x265_options(flags: np.ndarray, info: VideoInfo, choice: EncoderChoice) -> 
     zones = [f"{start},{stop},q={_UNTOUCHED_X265_QUANTISER}" for start, stop in _untouched_runs(flags)]
     if zones:
         params["zones"] = "/".join(zones)
-    return {"preset": choice.preset, "crf": str(choice.crf), "x265-params": _joined(params)}
+    options = {"preset": choice.preset, "crf": str(choice.crf), "a53cc": "1"}
+    if isinstance(choice.beside, BesideHevc):
+        params |= {"min-cu-size": str(choice.beside.smallest_block), "wpp": "0"}
+        options["forced-idr"] = "1"
+    return options | {"x265-params": _joined(params)}
 
 
 def _svtav1_options(flags: np.ndarray, info: VideoInfo, choice: EncoderChoice) -> dict[str, str]:

@@ -45,7 +45,7 @@ class EncodeSettings:
 
 
 @dataclass(frozen=True)
-class Beside:
+class BesideH264:
     """What makes H.264 pictures fit into one stream with those of the source."""
 
     parameter_set_id: int
@@ -54,6 +54,14 @@ class Beside:
     """x264's name of the source's, which is not exceeded"""
     buffered_frames: int
     """how many frames the source's decoder holds: with as many, no decoder needs to be set up anew"""
+
+
+@dataclass(frozen=True)
+class BesideHevc:
+    """The same for HEVC, whose parameter sets get other ids after they were written."""
+
+    smallest_block: int
+    """side of the smallest coding block, to whole numbers of which pictures are filled up: as large as the source's"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class EncoderChoice:
     threads: int
     mastering_display: MasteringDisplay | None
     content_light: tuple[int, int] | None
-    beside: Beside | None = None
+    beside: BesideH264 | BesideHevc | None = None
     """set where packets of the source stay between the encoded ones"""
 
 

@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from deblur_core.errors import DeclinedVideoError
 
 _CAPTIONS = "A53_CC"
-_WRITTEN_BY = {"libx264": {_CAPTIONS}}
+_WRITTEN_BY = {"libx264": {_CAPTIONS}, "libx265": {_CAPTIONS}}
 _LOST_WITH_THE_FRAME = {
     _CAPTIONS: "closed captions",
     "AFD": "active format descriptions",

@@ -5,13 +5,12 @@ Clauses are those of ITU-T H.264; the container's header (avcC) is ISO/IEC 14496
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from deblur_core.video.bits import Bits, BitstreamError
+from deblur_core.video.nal_units import LENGTH_BYTES, counted, has_start_codes, read_counted, started_units
 
-SLICE, IDR_SLICE, SEI, SPS, PPS = 1, 5, 6, 7, 8
-_LENGTH_BYTES = 4
+SLICE, IDR_SLICE, SEI, SPS, PPS, DELIMITER = 1, 5, 6, 7, 8, 9
 _EXTENDED_SAR = 255
 # Profiles whose SPS says more of samples and scaling (7.3.2.1.1).
 _HIGH_PROFILES = {44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244}
@@ -48,9 +47,9 @@ class Header:
         )
 
     def to_bytes(self) -> bytes:
-        first = bytes([1, self.profile, self.compatibility, self.level, 0xFC | _LENGTH_BYTES - 1])
-        sequence = bytes([0xE0 | len(self.sequence_sets)]) + _counted(self.sequence_sets)
-        return first + sequence + bytes([len(self.picture_sets)]) + _counted(self.picture_sets) + self.tail
+        first = bytes([1, self.profile, self.compatibility, self.level, 0xFC | LENGTH_BYTES - 1])
+        sequence = bytes([0xE0 | len(self.sequence_sets)]) + counted(self.sequence_sets)
+        return first + sequence + bytes([len(self.picture_sets)]) + counted(self.picture_sets) + self.tail
 
 
 @dataclass(frozen=True)
@@ -89,34 +88,34 @@ class PictureParameters:
 
 
 def parse_header(data: bytes) -> Header:
-    """The avcC header `data`. Raises BitstreamError if it is none, or one with NAL lengths of other than four bytes."""
+    """The avcC header `data`, or what a transport stream has for it: parameter sets with start codes.
+
+    Raises BitstreamError if it is neither, or one with NAL lengths of other than four bytes.
+    """
     try:
+        if has_start_codes(data):
+            return _header_of(list(map(bytes, started_units(data))))
         if data[0] != 1:
             raise BitstreamError("its stream has no avcC header")
-        if data[4] & 3 != _LENGTH_BYTES - 1:
+        if data[4] & 3 != LENGTH_BYTES - 1:
             raise BitstreamError("its NAL units have lengths of other than four bytes")
-        sequence_sets, at = _read_counted(data, 6, data[5] & 31)
-        picture_sets, at = _read_counted(data, at + 1, data[at])
+        sequence_sets, at = read_counted(data, 6, data[5] & 31)
+        picture_sets, at = read_counted(data, at + 1, data[at])
     except IndexError:
         raise BitstreamError("its avcC header is cut short or missing") from None
     return Header(data[1], data[2], data[3], sequence_sets, picture_sets, data[at:])
 
 
-def units(packet: bytes | memoryview) -> Iterator[memoryview]:
-    """The NAL units of a packet. Raises BitstreamError where their lengths do not add up to it."""
-    data, at = memoryview(packet), 0
-    while at < len(data):
-        length = int.from_bytes(data[at : at + _LENGTH_BYTES], "big")
-        at += _LENGTH_BYTES
-        if not 0 < length <= len(data) - at:
-            raise BitstreamError("its packets are not cut into NAL units as its header says")
-        yield data[at : at + length]
-        at += length
+def _header_of(found: list[bytes]) -> Header:
+    sequence_sets = tuple(unit for unit in found if kind_of(unit) == SPS)
+    picture_sets = tuple(unit for unit in found if kind_of(unit) == PPS)
+    profile, compatibility, level = sequence_sets[0][1], sequence_sets[0][2], sequence_sets[0][3]
+    return Header(profile, compatibility, level, sequence_sets, picture_sets, b"")
 
 
-def framed(unit: bytes | memoryview) -> bytes:
-    """A NAL unit as it stands in a packet."""
-    return len(unit).to_bytes(_LENGTH_BYTES, "big") + bytes(unit)
+def delimiter() -> bytes:
+    """The NAL unit before a picture of any kind of slices (7.3.2.4)."""
+    return bytes([DELIMITER, 0xF0])
 
 
 def kind_of(unit: bytes | memoryview) -> int:
@@ -234,19 +233,3 @@ def _buffering(bits: Bits) -> int | None:
     for _ in range(5):
         bits.unsigned()
     return bits.unsigned()
-
-
-def _counted(sets: Sequence[bytes]) -> bytes:
-    return b"".join(len(unit).to_bytes(2, "big") + unit for unit in sets)
-
-
-def _read_counted(data: bytes, at: int, count: int) -> tuple[tuple[bytes, ...], int]:
-    found = []
-    for _ in range(count):
-        length = int.from_bytes(data[at : at + 2], "big")
-        unit = data[at + 2 : at + 2 + length]
-        if not unit or len(unit) < length:
-            raise IndexError
-        found.append(unit)
-        at += 2 + length
-    return tuple(found), at

@@ -1,8 +1,8 @@
-"""Finds the GOPs of an H.264 stream whose packets may stay as they are while those around them are encoded again.
+"""Finds the GOPs of an H.264 or HEVC stream whose packets may stay as they are while those around them are encoded
+again.
 
-Such a GOP goes from one IDR picture to the next: decoding it needs nothing from outside, and an IDR picture ends all
-that came before. A keyframe that is none (a recovery point, an open GOP) belongs to the GOP before it. It looks at the
-first bytes of packets and knows no encoder.
+Decoding such a GOP needs nothing from outside, and where it starts all ends that came before. It looks at the first
+bytes of packets (`gop_marks`) and knows no encoder.
 """
 
 from __future__ import annotations
@@ -14,28 +14,27 @@ import numpy as np
 from av.packet import Packet
 
 from deblur_core.video.bits import BitstreamError
-from deblur_core.video.h264 import IDR_SLICE, PPS, SPS, Header, kind_of, parse_header, units
+from deblur_core.video.gop_marks import Marker, marker_of
+from deblur_core.video.nal_units import has_start_codes, started_units, units
 
-_PICTURE = range(1, 6)
-# Slices in partitions, auxiliary pictures, and the further layers and views of scalable and multiview coding. What only
-# says which layer a picture belongs to (14) does no harm: many phones write it.
-_TOO_RICH = {2, 3, 4, 15, 19, 20, 21}
 NOWHERE = -1
 
 
 class GopWatch:
     """Sees the packets of the stream in decoding order and numbers their GOPs."""
 
-    def __init__(self, extradata: bytes | None) -> None:
-        """extradata: the stream's, an avcC header where GOPs can be told apart."""
+    def __init__(self, codec: str, extradata: bytes | None) -> None:
+        """extradata: the stream's header (avcC, hvcC, or parameter sets with start codes)."""
         self.hindrance: str | None = None
         """why no GOP of this stream can stay, in words"""
         self._numbers = array("i")
         self._spoiled: set[int] = set()
+        self._going_back: set[int] = set()
         self._current = NOWHERE
-        self._header: Header | None = None
+        self._marker: Marker | None = None
+        self._units = started_units if has_start_codes(extradata or b"") else units
         try:
-            self._header = parse_header(extradata or b"")
+            self._marker = marker_of(codec, extradata or b"")
         except BitstreamError as error:
             self.hindrance = str(error)
 
@@ -52,20 +51,13 @@ class GopWatch:
             self._spoiled.add(self._current)
 
     def _look(self, packet: Packet) -> None:
-        assert self._header is not None
+        assert self._marker is not None
         if packet.has_sidedata("new_extradata"):
             raise BitstreamError("its header changes on the way")
-        picture = None
-        for unit in units(memoryview(packet)):
-            kind = kind_of(unit)
-            if kind in (SPS, PPS) and bytes(unit) not in self._header.sequence_sets + self._header.picture_sets:
-                raise BitstreamError("it has parameter sets between its pictures that are not those of its header")
-            if kind in _TOO_RICH:
-                raise BitstreamError(f"its pictures come with NAL units of type {kind}")
-            if picture is None and kind in _PICTURE:
-                picture = kind
-        if picture == IDR_SLICE:
-            self._current += 1
+        mark = self._marker.mark(list(self._units(memoryview(packet))))
+        self._current += mark.starts
+        if mark.goes_back:
+            self._going_back.add(self._current)
 
     def numbers(self, pts: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray | None:
         """int32 [N]: for each frame in order of `pts` (int64 [P], of the shown packets in decoding order) the number of
@@ -73,10 +65,13 @@ class GopWatch:
 
         kept: bool [P], which of the packets are frames of the video; N of them are.
         """
-        numbers: np.ndarray[Any, Any] = np.frombuffer(self._numbers, np.int32)
         if self.hindrance is not None:
             return None
-        spoiled = set(self._spoiled)
+        seen: np.ndarray[Any, Any] = np.frombuffer(self._numbers, np.int32)
+        # Those that need the one before are one with it.
+        joined = np.cumsum([number not in self._going_back for number in range(1, self._current + 1)], dtype=np.int32)
+        whole = np.concatenate([[0], joined, [NOWHERE]]).astype(np.int32)
+        numbers, spoiled = whole[seen], {int(whole[number]) for number in self._spoiled}
         if kept is not None:
             spoiled |= {int(number) for number in np.unique(numbers[~kept])}
             numbers, pts = numbers[kept], pts[kept]

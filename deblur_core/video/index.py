@@ -23,16 +23,19 @@ from deblur_core.errors import DamagedVideoError, DeclinedVideoError
 from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.independent_gops import NOWHERE, GopWatch, clean_cuts
 from deblur_core.video.index_by_decoding import frames_by_decoding, leading_frames
+from deblur_core.video.limits import Meter
+from deblur_core.video.mp4_boxes import check_boxes
 from deblur_core.video.probe import VideoInfo
 from deblur_core.video.shown_packets import shows_a_frame
-from deblur_core.video.source import Source, main_video_stream, open_input, time_base
+from deblur_core.video.source import Source, main_video_stream, open_input, open_source, time_base
 
 # Raw streams and AVI store no presentation times; what FFmpeg guesses for them is wrong where frames are reordered.
 _CONTAINERS_WITHOUT_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo", "vvc", "mpeg", "cavsvideo", "dv"}
 _CONTAINERS_WITH_TRUE_DURATION = {"matroska,webm", "avi"}
 _TRUNCATION_SECONDS = 0.5
-# Where H.264 comes with lengths instead of start codes, and its packets can be put beside those of another encoder.
-_CONTAINERS_OF_UNITS = ("mov,", "matroska")
+# Where packets of these can be put beside those of another encoder.
+_CONTAINERS_OF_UNITS = ("mov,", "matroska", "mpegts")
+_CODECS_OF_UNITS = ("h264", "hevc")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -104,8 +107,10 @@ def index_video(source: Source, name: str, info: VideoInfo | None = None) -> Vid
     """Indexes the main video stream of `source`, or the one that `info` names, by reading all its packets.
 
     Raises NotAVideoError; DamagedVideoError where packets are damaged or the file holds less than it announces;
-    DeclinedVideoError where the times of its frames do not rise.
+    DeclinedVideoError where the times of its frames do not rise; LimitError where there are too many.
     """
+    with open_source(source, name) as file:
+        check_boxes(file, name, every_fragment=True)
     with open_input(source, name) as container:
         stream = (
             cast("VideoStream", container.streams[info.stream_index]) if info else main_video_stream(container, name)
@@ -135,11 +140,12 @@ class _PacketTable:
     def read(cls, container: InputContainer, stream: VideoStream, name: str) -> _PacketTable:
         table = cls()
         counts = dict.fromkeys(range(len(container.streams)), 0)
+        meter = Meter(name, container.size)
         end_seconds = 0.0
         codec = stream.codec_context.codec.canonical_name
-        if codec == "h264" and container.format.name.startswith(_CONTAINERS_OF_UNITS):
-            table.watch = GopWatch(stream.codec_context.extradata)
-        for packet in _checked_packets(container, name):
+        if codec in _CODECS_OF_UNITS and container.format.name.startswith(_CONTAINERS_OF_UNITS):
+            table.watch = GopWatch(codec, stream.codec_context.extradata)
+        for packet in _checked_packets(container, meter, name):
             counts[packet.stream_index] += 1
             if packet.pts is not None:
                 end_seconds = max(end_seconds, float((packet.pts + (packet.duration or 0)) * packet.time_base))
@@ -148,11 +154,16 @@ class _PacketTable:
                 shown = shows_a_frame(codec, packet)
                 if shown:
                     table._add(packet)
+                    meter.count_frames(len(table.pts))
                 if table.watch is not None:
                     table.watch.see(packet, shown)
         if not len(table.pts):
             raise DamagedVideoError(f"{name}: its video stream holds no frame")
         _check_complete(container, counts, end_seconds, name)
+        if table.has_times:
+            span = max(table.pts) - min(table.pts)
+            context = stream.codec_context
+            meter.check_pictures(len(table.pts), context.width * context.height, float(span * time_base(stream)))
         return table
 
     def _add(self, packet: Packet) -> None:
@@ -211,10 +222,11 @@ def closed_gop_starts(pts: np.ndarray, is_keyframe: np.ndarray) -> tuple[int, ..
     return tuple(int(number) for number in np.flatnonzero(closed))
 
 
-def _checked_packets(container: InputContainer, name: str) -> Iterator[Packet]:
+def _checked_packets(container: InputContainer, meter: Meter, name: str) -> Iterator[Packet]:
     last_seconds = 0.0
     try:
         for packet in container.demux():
+            meter.see(packet)
             if packet.pts is not None:
                 last_seconds = float(packet.pts * packet.time_base)
             if packet.is_corrupt:

@@ -14,6 +14,7 @@ import av
 import numpy as np
 
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError
+from deblur_core.video.limits import Meter, explained_failure
 from deblur_core.video.source import Source, main_video_stream, open_input, time_base
 
 # Only here are decoding times stored with the packets; elsewhere FFmpeg makes them up, after a seek differently.
@@ -51,9 +52,11 @@ def frames_by_decoding(source: Source, name: str) -> DecodedFrames:
         stream.codec_context.copy_opaque = True
         tick_seconds = time_base(stream)
         can_seek = container.format.name in _CONTAINERS_WITH_DECODING_TIMES
+        meter = Meter(name, container.size)
         rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
         try:
             for packet in container.demux(stream):
+                meter.see(packet)
                 packet.opaque = len(packet_dts)
                 if packet.size:
                     packet_dts.append(packet.dts)
@@ -62,8 +65,11 @@ def frames_by_decoding(source: Source, name: str) -> DecodedFrames:
                     packet_of_frame.append(int(str(frame.opaque)))
                     frame_pts.append(frame.pts)
                     keyframes.append(frame.key_frame)
+                meter.count_frames(len(frame_pts))
         except av.FFmpegError as error:
-            raise DamagedVideoError(f"{name}: frame {len(frame_pts)} does not decode ({error.strerror})") from error
+            raise explained_failure(error, f"frame {len(frame_pts)}", packet, stream, name) from error
+        context = stream.codec_context
+        meter.check_pictures(len(frame_pts), context.width * context.height, 0.0)
         depth = stream.codec_context.reorder_depth
     if not frame_pts:
         raise DamagedVideoError(f"{name}: its video stream holds no frame")

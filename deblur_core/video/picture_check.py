@@ -7,7 +7,7 @@ judge restored frames.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,15 @@ class PictureFindings:
     largest_difference: int | None
 
 
+@dataclass(frozen=True)
+class FrameWatch:
+    """Is shown what a check decodes, so that nothing need be decoded twice: every frame of the source, every frame of
+    the result, in order of presentation."""
+
+    source: Callable[[VideoFrame], object] | None = None
+    result: Callable[[VideoFrame], object] | None = None
+
+
 class PictureCheck:
     """Sees the frames of the result one after the other, in order of presentation."""
 
@@ -47,14 +56,16 @@ class PictureCheck:
         name: str,
         stay: np.ndarray | None = None,
         source_frame: np.ndarray | None = None,
+        watch: FrameWatch | None = None,
     ) -> None:
         """restored, stay: bool [N], the frames of the source that may differ, and those that must not by one sample.
 
         source_frame: int64 [M], for each frame of the result the number of the source's frame that it shows, where
-        slow motion makes that another number.
+        slow motion makes that another number. watch: sees all frames, too.
         """
         self._name, self._restored, self._stay, self._source_frame = name, restored, stay, source_frame
-        self._frames: Iterator[tuple[int, VideoFrame]] = decode_frames(source, index, 0, index.frame_count, name)
+        self._watch = watch or FrameWatch()
+        self._frames = self._watched(decode_frames(source, index, 0, index.frame_count, name))
         self._identical = self._differing = self._largest = 0
         self._least_db = math.inf
         self.is_lossless = False
@@ -62,6 +73,8 @@ class PictureCheck:
 
     def see(self, number: int, frame: VideoFrame) -> None:
         """Compares frame `number` of the result. Raises VerificationError if it is not what its source shows."""
+        if self._watch.result is not None:
+            self._watch.result(frame)
         place = number if self._source_frame is None else int(self._source_frame[number])
         if self._restored[place]:
             return
@@ -81,6 +94,18 @@ class PictureCheck:
             )
         self._differing += 1
         self._largest, self._least_db = max(self._largest, largest), min(self._least_db, decibels)
+
+    def finish(self) -> None:
+        """After the last frame: lets those who watch see what the comparison had no need of."""
+        if self._watch.source is not None:
+            for _ in self._frames:
+                pass
+
+    def _watched(self, frames: Iterator[tuple[int, VideoFrame]]) -> Iterator[tuple[int, VideoFrame]]:
+        for number, frame in frames:
+            if self._watch.source is not None:
+                self._watch.source(frame)
+            yield number, frame
 
     @property
     def findings(self) -> PictureFindings:

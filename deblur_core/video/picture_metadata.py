@@ -62,7 +62,12 @@ def read_picture_metadata(source: Source, index: VideoIndex, name: str) -> dict[
 
 def with_metadata(packet: Packet, metadata: PictureMetadata) -> Packet:
     """The packet with a picture's metadata around the picture."""
-    joined = Packet(metadata.before + bytes(packet) + metadata.after)
+    return with_bytes(packet, metadata.before + bytes(packet) + metadata.after)
+
+
+def with_bytes(packet: Packet, data: bytes) -> Packet:
+    """Other bytes with the times of `packet`."""
+    joined = Packet(data)
     joined.time_base, joined.pts, joined.dts = packet.time_base, packet.pts, packet.dts
     joined.duration, joined.is_keyframe = packet.duration, packet.is_keyframe
     return joined

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from deblur_core.errors import DamagedVideoError
 from deblur_core.video.chroma import chroma_location
+from deblur_core.video.limits import check_picture_size, explained_failure
 from deblur_core.video.source import Source, is_cover, main_video_stream, open_input, time_base
 from deblur_core.video.source_quantiser import finest_quantiser
 from deblur_core.video.transport_service import read_service
@@ -165,10 +166,12 @@ def _first_frame(container: av.container.InputContainer, stream: VideoStream, na
     if stream.codec_context is None:
         raise DamagedVideoError(f"{name}: no decoder knows the codec of its video stream; convert it first")
     try:
-        for frame in container.decode(stream):
-            return frame
+        for packet in container.demux(stream):
+            for frame in stream.decode(packet):
+                check_picture_size(frame.width, frame.height, name)
+                return frame
     except av.FFmpegError as error:
-        raise DamagedVideoError(f"{name}: its first frame does not decode ({error.strerror})") from error
+        raise explained_failure(error, "its first frame", packet, stream, name) from error
     raise DamagedVideoError(f"{name}: its video stream holds no frame")
 
 

@@ -21,12 +21,14 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from deblur_core.errors import DeclinedVideoError, VerificationError
+from deblur_core.video.bits import BitstreamError
 from deblur_core.video.carried_packets import CarriedFrames, joined_packets
-from deblur_core.video.containers import is_mp4_family, muxer_for, output_name
+from deblur_core.video.containers import is_mp4_family, keeps_decoding_times, muxer_for, output_name
 from deblur_core.video.frame_times import FrameTimes
-from deblur_core.video.h264 import parse_header
 from deblur_core.video.hevc_header import with_lasting_messages
 from deblur_core.video.index import VideoIndex
+from deblur_core.video.joining import joining_of
+from deblur_core.video.nal_units import has_start_codes
 from deblur_core.video.parts import Part, open_part, part_packets
 from deblur_core.video.picture_metadata import PictureMetadata, read_picture_metadata, with_metadata
 from deblur_core.video.probe import VideoInfo
@@ -121,7 +123,8 @@ def rebuild(
             if carried is None:
                 pictures = _video_packets(parts, times, metadata, source_name)
             else:
-                pictures = joined_packets(parts, carried, index, is_mp4_family(muxer), source_name)
+                keeps_dts = keeps_decoding_times(muxer)
+                pictures = joined_packets(parts, carried, info, index, metadata, keeps_dts, source_name)
             counts = _mux(original, target, video, copies, pictures, source_name)
             streams = tuple(
                 CarriedStream(each.index, each.type, *counts.get(each.index, (0, 0)))
@@ -153,6 +156,8 @@ def _add_streams(
     try:
         target.start_encoding()
     except (av.FFmpegError, ValueError) as error:
+        if joins:
+            raise VerificationError(f"{source_name}: its joined header is refused: {error}") from error
         kinds = ", ".join(f"{stream.type} {stream.index}" for stream in kept) or "video"
         raise DeclinedVideoError(
             f"{source_name}: a {target.format.name} file cannot hold its streams ({kinds}): {error}; convert or remove "
@@ -176,11 +181,15 @@ def _add_video(
         video: Any = target.add_stream_from_template(template, opaque=True)
         context, described = video.codec_context, encoded.codec_context
         context.extradata = described.extradata
-        if same_codec and info.codec == "hevc":
+        if joins and has_start_codes(info.extradata):
+            context.extradata = info.extradata
+        elif joins:
+            try:
+                context.extradata = joining_of(info.codec, info.extradata, described.extradata or b"").header
+            except BitstreamError as error:
+                raise VerificationError(f"its parts do not fit between its own packets: {error}") from error
+        elif same_codec and info.codec == "hevc":
             context.extradata = with_lasting_messages(described.extradata or b"", info.extradata)
-        if joins:
-            own = parse_header(described.extradata or b"")
-            context.extradata = parse_header(info.extradata).joined(own).to_bytes()
         context.pix_fmt = described.pix_fmt
     if same_codec and info.codec == "hevc" and is_mp4_family(target.format.name) and info.codec_tag in ("hvc1", "hev1"):
         context.codec_tag = info.codec_tag

@@ -8,46 +8,101 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from deblur_core.errors import DamagedVideoError, NotAVideoError
+from deblur_core.errors import DamagedVideoError, DeclinedVideoError, LimitError, NotAVideoError
+from deblur_core.video import limits
+from deblur_core.video.allowed_media import check_decoder, input_options, other_kind
+from deblur_core.video.mp4_boxes import check_boxes
 
 Source = str | os.PathLike[str] | BinaryIO
 
 # A container that starts like one of these is a media file, whatever else is wrong with it.
-_SIGNATURES = ((4, b"ftyp"), (0, b"\x1a\x45\xdf\xa3"), (0, b"RIFF"), (0, b"FLV"))
+_SIGNATURES = ((4, b"ftyp"), (0, b"\x1a\x45\xdf\xa3"), (8, b"AVI "), (0, b"FLV"))
+_HEAD_BYTES = 512
+_JPEG, _JPEG_AFTER_JPEG = b"\xff\xd8\xff", b"\xff\xd9\xff\xd8"
+_LARGEST_JPEG_BYTES, _BLOCK_BYTES = 64 << 20, 1 << 18
 
 
 @contextmanager
 def open_input(source: Source, name: str) -> Iterator[InputContainer]:
     """Opens `source` and closes it again; errors of a file object's own reads pass through unchanged.
 
-    Raises NotAVideoError if no demuxer knows the file, DamagedVideoError if one does but cannot make sense of it.
+    The one place where FFmpeg is given a file to read: it gets the open file, never a name, and nothing that the file
+    names. Raises NotAVideoError if it is no file of `allowed_media.DEMUXERS`; DamagedVideoError if it is one but cannot
+    be made sense of; DeclinedVideoError if it asks for another file; LimitError if its header is beyond a bound.
     """
-    target: str | BinaryIO
-    if isinstance(source, str | os.PathLike):
-        target = os.fspath(source)
-    else:
-        source.seek(0)
-        target = source
+    with open_source(source, name) as file:
+        file.seek(0)
+        head = file.read(_HEAD_BYTES)
+        check_boxes(file, name)
+        if head.startswith(_JPEG) and not _is_followed_by_another(file):
+            raise NotAVideoError(f"{name}: is not a video but a picture")
+        file.seek(0)
+        with _demuxer(file, head, name) as container:
+            limits.check_headers(container, name)
+            for stream in container.streams.video:
+                if stream.codec_context is not None:
+                    stream.codec_context.options = limits.decoder_options()
+            yield container
+
+
+def _demuxer(file: BinaryIO, head: bytes, name: str) -> InputContainer:
+    def refuse(_url: str, _flags: int, _options: dict[str, str]) -> NoReturn:
+        raise DeclinedVideoError(f"{name}: refers to another file, and no other file is ever opened for it")
+
+    options = input_options()
     try:
-        container = av.open(target, "r", metadata_errors="surrogateescape")
+        return av.open(file, "r", metadata_errors="surrogateescape", container_options=options, io_open=refuse)
+    except av.MemoryError as error:
+        raise LimitError(
+            f"{name}: has more than {limits.LIMITS.streams} streams, or a header for which there is not enough memory"
+        ) from error
     except av.FFmpegError as error:
-        if _starts_like_media(source):
+        kind = other_kind(head)
+        if kind is not None:
+            raise NotAVideoError(f"{name}: is not a video but {kind}") from error
+        if any(head[at : at + len(mark)] == mark for at, mark in _SIGNATURES):
             raise DamagedVideoError(
                 f"{name}: starts like a video but cannot be opened ({error.strerror}); it is cut short or overwritten, "
                 "fetch it again"
             ) from error
+        if isinstance(error, av.ArgumentError):
+            raise NotAVideoError(f"{name}: is not a media file of a supported kind; convert it first") from error
         raise NotAVideoError(f"{name}: is not a media file ({error.strerror})") from error
-    with container:
-        yield container
+
+
+def _is_followed_by_another(file: BinaryIO) -> bool:
+    """Whether a JPEG picture is the first of a motion JPEG stream."""
+    file.seek(0)
+    before = b""
+    for _ in range(0, _LARGEST_JPEG_BYTES, _BLOCK_BYTES):
+        block = file.read(_BLOCK_BYTES)
+        if not block or _JPEG_AFTER_JPEG in before + block:
+            return bool(block)
+        before = block[-len(_JPEG_AFTER_JPEG) + 1 :]
+    return False
+
+
+@contextmanager
+def open_source(source: Source, name: str) -> Iterator[BinaryIO]:
+    """The file itself. Raises NotAVideoError for a path that cannot be opened."""
+    if not isinstance(source, str | os.PathLike):
+        yield source
+        return
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(Path(source).open("rb"))
+        except OSError as error:
+            raise NotAVideoError(f"{name}: cannot be opened ({error.strerror})") from error
+        yield file
 
 
 def is_empty(source: Source) -> bool:
@@ -62,10 +117,12 @@ def main_video_stream(container: InputContainer, name: str) -> VideoStream:
     """The video stream to restore: the first that is not cover art.
 
     Not FFmpeg's "best", which goes by bit rate and so may be another stream once this one was encoded again.
-    Raises NotAVideoError if there is none.
+    Raises NotAVideoError if there is none, DeclinedVideoError for a decoder that is not allowed.
     """
     for stream in container.streams.video:
         if not is_cover(stream):
+            if stream.codec_context is not None:
+                check_decoder(stream.codec_context.codec.name, name)
             return stream
     raise NotAVideoError(f"{name}: has no video stream" + (" but cover art" if container.streams.video else ""))
 
@@ -78,15 +135,3 @@ def time_base(stream: av.stream.Stream) -> Fraction:
 def is_cover(stream: av.stream.Stream) -> bool:
     """Whether a stream is one attached picture rather than a video."""
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def _starts_like_media(source: Source) -> bool:
-    if isinstance(source, str | os.PathLike):
-        if not Path(source).is_file():
-            return False
-        with Path(source).open("rb") as file:
-            head = file.read(16)
-    else:
-        source.seek(0)
-        head = source.read(16)
-    return any(head[at : at + len(mark)] == mark for at, mark in _SIGNATURES)

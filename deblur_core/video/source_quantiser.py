@@ -24,7 +24,7 @@ def finest_quantiser(source: Source, name: str) -> float | None:
         context = stream.codec_context
         if context is None or context.codec.canonical_name != "h264":
             return None
-        context.options = {"export_side_data": "venc_params"}
+        context.options = {**context.options, "export_side_data": "venc_params"}
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = av.stream.Discard.all

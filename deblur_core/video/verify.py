@@ -15,7 +15,7 @@ import numpy as np
 
 from deblur_core.errors import VerificationError, VideoError
 from deblur_core.video.carried_check import compare_carried
-from deblur_core.video.containers import is_mp4_family, muxer_for
+from deblur_core.video.containers import is_mp4_family, keeps_decoding_times, muxer_for
 from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.picture_check import PictureCheck, PictureFindings
 from deblur_core.video.pixel_format import plain_name
@@ -72,7 +72,7 @@ def verify_rebuilt(
         pictures.is_lossless = described.codec in _LOSSLESS
     first_shown, time_error = _compare_frames(result, info, times, muxer, name, pictures)
     if stay is not None:
-        compare_carried(source, result, times, stay, is_mp4_family(muxer), name)
+        compare_carried(source, result, times, stay, keeps_decoding_times(muxer), name)
     others = compare_other_streams(source, result, times, first_shown, muxer, name)
     lost = compare_tags(source, result, others.pairs, muxer, name, added_tags)
     return Findings(

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 
 from deblur_core.manifests.frames import REJECTED, RESTORED, from_bytes
 from deblur_core.metrics import psnr
 from deblur_core.video.colour import to_rgb
+from deblur_core.video.source import open_input
 from flows.demo.archive import truth_path
 
 _SPOILT_DB = 0.1
@@ -123,7 +123,7 @@ def _not_measured(video: str, labels: np.ndarray, broken: list[str]) -> Judgemen
 
 
 def _frames(path: Path) -> Iterator[np.ndarray]:
-    with av.open(str(path)) as container:
+    with open_input(path, path.name) as container:
         for frame in container.decode(video=0):
             yield to_rgb(frame)
 
@@ -147,7 +147,7 @@ class _Streams:
     def __init__(self, path: Path) -> None:
         times: list[Fraction] = []
         self.sound: list[tuple[Fraction, bytes]] = []
-        with av.open(str(path)) as container:
+        with open_input(path, path.name) as container:
             for packet in container.demux(container.streams.video[0], *container.streams.audio):
                 if not packet.size or packet.pts is None or packet.time_base is None:
                     continue

@@ -19,6 +19,7 @@ from rich.table import Table
 from deblur_core.metrics import psnr, ssim
 from deblur_core.synthesis.partly_blurred import PartlyBlurred, PartlyBlurredSettings, blur_clip
 from deblur_core.training.clips import HELD_OUT, load_corpus
+from deblur_core.video.source import open_input
 from flows.measure.command import restore
 
 WORSE_DB = 0.1
@@ -86,7 +87,7 @@ def _write(path: Path, frames: list[np.ndarray], crf: int) -> None:
 
 
 def _read(path: Path) -> list[np.ndarray]:
-    with av.open(str(path), "r") as container:
+    with open_input(path, path.name) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 

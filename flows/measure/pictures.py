@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
@@ -12,6 +11,7 @@ from deblur_core.models.network_restorer import NetworkRestorer
 from deblur_core.models.registry import RESTORERS, load_restorer
 from deblur_core.models.restorer import window_in
 from deblur_core.video.colour import to_rgb
+from deblur_core.video.source import open_input
 from flows.demo.archive import read_labels, truth_path
 
 _DETAIL, _SHOWN, _CAPTION, _COLUMNS = 150, 300, 26, 4
@@ -54,7 +54,7 @@ def _restore(restorer: NetworkRestorer, frames: list[np.ndarray], labels: np.nda
 
 
 def _decode(path: Path) -> list[np.ndarray]:
-    with av.open(str(path)) as container:
+    with open_input(path, path.name) as container:
         return [to_rgb(frame) for frame in container.decode(video=0)]
 
 

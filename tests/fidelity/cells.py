@@ -248,6 +248,7 @@ def _cases_beside_the_picture() -> Iterator[Cell]:
         yield _clip(container, "H.264", "time code", metadata={"timecode": "10:00:00:00"})
     for container in ("mp4", "mkv", "ts"):
         yield _rewritten(container, "H.264", "captions in user data", odd_clips.captioned)
+        yield _rewritten(container, "HEVC", "captions in user data", odd_clips.captioned_hevc)
     middle = odd_clips.captioned_in_the_middle
     yield _rewritten("mkv", "H.264", "captions from the middle on", middle, bframes=0)
 

@@ -28,7 +28,7 @@ from workers.planned_video import PlannedVideos, Stores
 from workers.results import Call, Planned, Published
 from workers.video_state import VideoState
 
-_EVERYTHING_IS_BETTER = VerdictLimits(sharpness_gain=-1.0, reblur_error=float("inf"))
+EVERYTHING_IS_BETTER = VerdictLimits(sharpness_gain=-1.0, reblur_error=float("inf"))
 
 
 class FewFrames(Selector):
@@ -72,14 +72,14 @@ def restored(source: Path, folder: Path, **options: Any) -> Outcome:
 
     options: fields of RestoreOptions. Errors that are no VideoError pass through: no file may cause one.
     """
-    given = {"segment_frames": 24, "limits": _EVERYTHING_IS_BETTER, **options}
+    given = {"segment_frames": 24, "limits": EVERYTHING_IS_BETTER, **options}
     job = Job("run", str(source.parent), str(folder), str(folder / "_restore/work"), RestoreOptions(**given), "cpu")
     stores = Stores(job)
     facts = stores.source.head(source.name)
     task = VideoTask(source.name, facts.etag, facts.size_bytes)
-    with _quick_models():
+    with quick_models():
         try:
-            record = _all_calls(job, stores, task)
+            record = all_calls(job, stores, task)
         except VideoError as error:
             left = [each for each in folder.rglob("*") if each.is_file() and "_restore" not in each.parts]
             assert not left, f"failed ({error}), yet published {left}"
@@ -91,7 +91,7 @@ def restored(source: Path, folder: Path, **options: Any) -> Outcome:
     return Outcome(folder / record.output, record, numbers, None)
 
 
-def _all_calls(job: Job, stores: Stores, task: VideoTask) -> VideoRecord:
+def all_calls(job: Job, stores: Stores, task: VideoTask) -> VideoRecord:
     videos, stages = PlannedVideos(job, stores), dict[str, Stage]()
     state, waiting = VideoState(task, 0), deque([Call("plan", task)])
     while waiting:
@@ -116,7 +116,7 @@ def _all_calls(job: Job, stores: Stores, task: VideoTask) -> VideoRecord:
 
 
 @contextmanager
-def _quick_models() -> Iterator[None]:
+def quick_models() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("workers.stages.deblur.load_restorer", lambda *_: HalfUpsideDown())
         patch.setattr("workers.stages.classify.load_selector", lambda *_: FewFrames())

@@ -70,6 +70,13 @@ def captioned(number: int, packet: av.Packet) -> av.Packet:
     return replaced(packet, len(unit).to_bytes(4, "big") + unit + bytes(packet))
 
 
+def captioned_hevc(number: int, packet: av.Packet) -> av.Packet:
+    """The same for HEVC; other captions with each packet, so that none may stand for another's."""
+    caption = _CAPTION[:-3] + bytes([0x80 | number % 0x70]) * 2 + _CAPTION[-1:]
+    unit = b"\x4e\x01\x04" + bytes([len(caption)]) + caption + b"\x80"
+    return replaced(packet, len(unit).to_bytes(4, "big") + unit + bytes(packet))
+
+
 def replaced(packet: av.Packet, data: bytes) -> av.Packet:
     """Other bytes with the times of `packet`."""
     copied = av.Packet(data)

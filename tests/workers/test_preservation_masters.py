@@ -2,10 +2,18 @@
 
 import shutil
 import subprocess
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from av.video.frame import VideoFrame
 
+from deblur_core.provenance.proof import Proof, repeat_proof
+from deblur_core.storage.folder import FolderObjectStore
+from deblur_core.video import framemd5, picture_check
+from deblur_core.video.preservation import master_name
 from tests.fidelity.quick_line import Outcome, restored
 from tests.media import ColourTags, decoded_frames, frame_hashes, make_clip, packet_hashes
 
@@ -55,6 +63,50 @@ def test_only_restored_frames_differ_from_the_source(
     # The codec stores what was decoded: the same checksums, made another way.
     assert frame_hashes(outcome.path) == after or pixel_format == "bgr24"
     assert packet_hashes(outcome.path, "audio") == packet_hashes(source, "audio")
+
+
+def test_the_source_of_a_master_is_decoded_once_to_check_it(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its checksums come from the decoding that the pictures are compared by."""
+    source = make_clip(archive / "in" / "a.mp4", frames=12, gop=6)
+    decoded = Counter[int]()
+    decode = picture_check.decode_frames
+
+    def counting(*given: Any) -> Iterator[tuple[int, VideoFrame]]:
+        for number, frame in decode(*given):
+            decoded[number] += 1
+            yield number, frame
+
+    for module in (picture_check, framemd5):
+        monkeypatch.setattr(module, "decode_frames", counting)
+    outcome = master_of(archive, source)
+    assert outcome.path is not None
+    assert decoded == Counter(range(12))
+    assert beside(outcome.path)[0] == frame_hashes(source)
+
+
+def proof(archive: Path, video: str, **options: Any) -> Proof:
+    source, destination = FolderObjectStore(archive / "in"), FolderObjectStore(archive / "out")
+    return repeat_proof(source, source.head(video), destination, [video, master_name(video)], **options)
+
+
+@pytest.mark.parametrize("threshold", [0.5, NOTHING_IS_BLURRED])
+def test_the_proof_reads_the_checksums_too(archive: Path, threshold: float) -> None:
+    outcome = master_of(archive, make_clip(archive / "in" / "a.mp4", frames=12, gop=6), threshold=threshold)
+    assert outcome.path is not None
+    assert proof(archive, "a.mp4").problems == ()
+    for kind in (".source.framemd5", ".framemd5"):
+        text = outcome.path.with_name(outcome.path.name + kind)
+        lines = text.read_text().splitlines(keepends=True)
+        spoiled = [*lines[:-1], lines[-1].replace(lines[-1][-2], "0" if lines[-1][-2] != "0" else "1")]
+        for changed, wrong in ((spoiled, f"line {len(lines)}"), (lines[:-1], "'nothing'"), (2 * lines, "more lines")):
+            text.write_text("".join(changed))
+            (problem,) = proof(archive, "a.mp4").problems
+            assert problem.startswith(text.name)
+            assert wrong in problem
+        assert proof(archive, "a.mp4", hashes_only=True).problems == ()
+        text.unlink()
+        assert f"no checksums {text.name}" in proof(archive, "a.mp4").problems[0]
+        text.write_text("".join(lines))
 
 
 def test_size_layout_and_colour_are_the_sources(archive: Path) -> None:

@@ -265,21 +265,24 @@ def test_a_missing_record_is_written_by_the_next_run_without_restoring_again(
     assert prove(archive, video).holds
 
 
-def test_what_an_earlier_version_encoded_as_a_whole_gets_its_record_too(archive: Path) -> None:
+def test_what_was_encoded_as_a_whole_gets_its_record_with_the_reason_that_its_manifest_tells(archive: Path) -> None:
     plain = job_in(archive)
     whole = Line(with_options(plain, reencode=True))
     whole.restore(SHAKEN)
     key = plain.manifest_key(whole.task(SHAKEN))
     table, metadata = manifest_from_bytes(whole.stores.destination.read(key), key)
-    whole.stores.destination.put(key, manifest_to_bytes(table, {**metadata, "fingerprint": plain.fingerprint}))
-    record_path(archive, SHAKEN).unlink()
-    line = Line(plain)
-    line.restore(SHAKEN)
-    assert (line.calls, line.reused) == (Counter(), Counter(plan=1))
-    told = record(archive, SHAKEN)
-    assert (told.written_later, told.carried.frames) == (True, 0)
-    assert told.converted[0].how.endswith("because an earlier version encoded all of it")
-    assert prove(archive, SHAKEN).holds
+    row = json.loads(metadata["record"])
+    for told_then, told_now in ((None, "an earlier version encoded all of it"), ("of this and that",) * 2):
+        changed = {"fingerprint": plain.fingerprint, "record": json.dumps({**row, "reencoded_because": told_then})}
+        whole.stores.destination.put(key, manifest_to_bytes(table, {**metadata, **changed}))
+        record_path(archive, SHAKEN).unlink()
+        line = Line(plain)
+        line.restore(SHAKEN)
+        assert (line.calls, line.reused) == (Counter(), Counter(plan=1))
+        told = record(archive, SHAKEN)
+        assert (told.written_later, told.carried.frames) == (True, 0)
+        assert told.converted[0].how.endswith(f"because {told_now}")
+        assert prove(archive, SHAKEN).holds
 
 
 def test_a_video_that_is_not_what_its_manifest_says_is_made_again_not_sealed(archive: Path) -> None:

@@ -5,9 +5,10 @@ the manifest is written last: it says that all is there.
 """
 
 import json
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -34,12 +35,17 @@ from deblur_core.provenance.sidecar import FileFacts, provenance_text, sidecar_k
 from deblur_core.storage import ObjectInfo
 from deblur_core.storage.hashing import sha256_of
 from deblur_core.video.rebuild import CarriedFrames, rebuild
-from workers.frame_checksums import publish_frame_checksums, remove_frame_checksums
-from workers.job import Job, SegmentTask, VideoTask, deblur_spans
+from workers.frame_checksums import publish_frame_checksums, remove_frame_checksums, watching_source
+from workers.job import Job, SegmentTask, VideoTask, deblur_spans, suffix_of
 from workers.planned_video import PlannedVideo, PlannedVideos, Stores, open_video
-from workers.rebuilding import expected, rebuilding_of
+from workers.rebuilding import Rebuilding, encoded_whole, expected, rebuilding_of
 from workers.results import Published
 from workers.sealing import Actions, Rebuilt, Sealer, unseal
+from workers.stages.assemble import AssembleStage
+
+log = logging.getLogger(__name__)
+
+_CHECKSUMS = "source.framemd5"
 
 
 class PublishStage:
@@ -57,13 +63,15 @@ class PublishStage:
         spans = [span for segment in segments for span in deblur_spans(segment)]
         outcomes = [outcome for span in spans for outcome in self._outcomes(span)]
         actions = self._actions(labels, outcomes)
-        if actions.restored:
-            result, rebuilt = self._rebuild(task, planned, segments, actions)
-        else:
-            result, rebuilt = self._copy(task, planned, actions), None
-        record = self._record(task, labels, actions, result, rebuilt)
-        self._remove_former(task, result.name)
-        publish_frame_checksums(self._job, self._stores, task, planned, result.name)
+        with TemporaryDirectory(prefix="restore-archive-") as folder:
+            if actions.restored:
+                result, rebuilt = self._rebuild(task, planned, segments, actions, Path(folder))
+            else:
+                result, rebuilt = self._copy(task, planned, actions), None
+            record = self._record(task, labels, actions, result, rebuilt)
+            self._remove_former(task, result.name)
+            of_source = Path(folder) / _CHECKSUMS
+            publish_frame_checksums(self._job, self._stores, task, planned, result.name, of_source)
         self._write_manifest(task, planned, labels, outcomes, record)
         self._stores.work.delete_prefix(self._job.video_prefix(task))
         return Published(record), False
@@ -80,34 +88,51 @@ class PublishStage:
         return facts
 
     def _rebuild(
-        self, task: VideoTask, planned: PlannedVideo, segments: list[SegmentTask], actions: Actions
+        self, task: VideoTask, planned: PlannedVideo, segments: list[SegmentTask], actions: Actions, folder: Path
     ) -> tuple[FileFacts, Rebuilt]:
         how = rebuilding_of(self._job, task, planned, actions.restored)
-        because, key = how.because, how.key
-        parts = [
-            self._opener(self._job.part_key(each))
-            for each, some in zip(segments, how.encoded, strict=True)
-            if some.any()
-        ]
-        with TemporaryDirectory(prefix="restore-archive-") as folder:
-            path = Path(folder) / Path(key).name
-            with open_video(self._stores.source, task) as source, open_video(self._stores.source, task) as again:
-                carried = CarriedFrames(how.stay, again) if because is None else None
-                says = provenance_text(key)
-                rebuild(source, task.video, planned.info, planned.index, parts, path, key, how.slow, carried, says)
-                try:
-                    rebuilt = Rebuilt(how, *check(source, again, path, expected(planned, how)))
-                except VerificationError as error:
-                    if because is not None:
-                        raise
-                    raise VerificationError(f"{error}; run with --reencode to have all of it encoded") from error
-                source_sha256 = sha256_of(source)
-            with path.open("rb") as file:
-                facts = FileFacts(key, path.stat().st_size, sha256_of(file))
-            unseal(self._stores, key)
-            self._stores.destination.put_file(key, path)
+        path = folder / f"result{suffix_of(how.key)}"
+        try:
+            rebuilt, source_sha256 = self._checked(self._job, task, planned, segments, how, path)
+        except VerificationError as error:
+            if how.because is not None:
+                raise
+            log.warning("%s: all of it is encoded, because joined it did not pass: %s", task.video, error)
+            whole = replace(self._job, options=replace(self._job.options, reencode=True))
+            how = rebuilding_of(whole, task, planned, actions.restored)
+            how = encoded_whole(how, f"joined to the source's own packets it did not pass its check ({error})")
+            assemble = AssembleStage(whole, self._stores, self._videos)
+            for segment in segments:
+                assemble.run(segment)
+            rebuilt, source_sha256 = self._checked(whole, task, planned, segments, how, path)
+        with path.open("rb") as file:
+            facts = FileFacts(how.key, path.stat().st_size, sha256_of(file))
+        unseal(self._stores, how.key)
+        self._stores.destination.put_file(how.key, path)
+        path.unlink()
         self._sealer.seal(task, planned, actions, facts, source_sha256, rebuilt)
         return facts, rebuilt
+
+    def _checked(
+        self,
+        job: Job,
+        task: VideoTask,
+        planned: PlannedVideo,
+        segments: list[SegmentTask],
+        how: Rebuilding,
+        path: Path,
+    ) -> tuple[Rebuilt, str]:
+        """Writes `path` from the parts that `job` has, and checks it; returns the source's SHA-256, too."""
+        parts = [
+            self._opener(job.part_key(each)) for each, some in zip(segments, how.encoded, strict=True) if some.any()
+        ]
+        with open_video(self._stores.source, task) as source, open_video(self._stores.source, task) as again:
+            carried = CarriedFrames(how.stay, again) if how.because is None else None
+            says = provenance_text(how.key)
+            rebuild(source, task.video, planned.info, planned.index, parts, path, how.key, how.slow, carried, says)
+            with watching_source(job, planned, path.with_name(_CHECKSUMS)) as watch:
+                rebuilt = Rebuilt(how, *check(source, again, path, expected(planned, how), watch))
+            return rebuilt, sha256_of(source)
 
     def _remove_former(self, task: VideoTask, output: str) -> None:
         """Takes away what an earlier run published under the video's other name (with or without `.mkv`)."""

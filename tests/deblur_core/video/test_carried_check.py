@@ -13,9 +13,10 @@ from deblur_core.video.bits import BitstreamError
 from deblur_core.video.carried_check import compare_carried
 from deblur_core.video.carried_packets import CarriedFrames, joined_packets
 from deblur_core.video.encode import choose_encoder
-from deblur_core.video.h264 import Header, SequenceParameters, framed, parse_header, sequence_parameters
+from deblur_core.video.h264 import Header, SequenceParameters, parse_header, sequence_parameters
 from deblur_core.video.independent_gops import GopWatch
 from deblur_core.video.index import index_video
+from deblur_core.video.nal_units import framed
 from deblur_core.video.probe import probe
 from deblur_core.video.untouched_gops import hindrance
 from tests.deblur_core.video.joined_clip import joined, packets, x264_clip
@@ -56,10 +57,10 @@ def test_parts_that_hold_too_little_are_noticed(tmp_path: Path) -> None:
     result = joined(x264_clip(tmp_path / "a.mp4", bframes=0), [13])
     fewer = CarriedFrames(result.stay & (np.arange(48) >= 6), result.source)
     with pytest.raises(VerificationError, match="hold 5 frames, the video 11"):
-        list(joined_packets(result.parts, fewer, result.index, True, "a"))
+        list(joined_packets(result.parts, fewer, result.info, result.index, {}, True, "a"))
     more = CarriedFrames(np.ones(48, bool), result.source)
     with pytest.raises(VerificationError, match="more than the 0 frames"):
-        list(joined_packets(result.parts, more, result.index, True, "a"))
+        list(joined_packets(result.parts, more, result.info, result.index, {}, True, "a"))
 
 
 def test_a_decoder_need_not_be_set_up_anew_for_what_was_encoded(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def header(tmp_path: Path) -> Header:
     ],
 )
 def test_units_beside_the_pictures_may_keep_all_gops_from_staying(header: Header, unit: bytes, reason: str) -> None:
-    watch = GopWatch(header.to_bytes())
+    watch = GopWatch("h264", header.to_bytes())
     watch.see(av.Packet(framed(header.sequence_sets[0]) + framed(b"\x65\x88")), True)
     assert np.array_equal(watch.numbers(np.array([0])), [0])
     watch.see(av.Packet(framed(unit) + framed(b"\x65\x88")), True)
@@ -100,7 +101,7 @@ def test_units_beside_the_pictures_may_keep_all_gops_from_staying(header: Header
 
 
 def test_gops_that_overlap_in_time_keep_all_from_staying(header: Header) -> None:
-    watch = GopWatch(header.to_bytes())
+    watch = GopWatch("h264", header.to_bytes())
     for _ in range(2):
         watch.see(av.Packet(framed(b"\x65\x88")), True)
         watch.see(av.Packet(framed(b"\x41\x88")), True)

@@ -9,16 +9,9 @@ import av
 import pytest
 
 from deblur_core.video.bits import Bits, BitstreamError, escaped, unescaped
-from deblur_core.video.h264 import (
-    IDR_SLICE,
-    framed,
-    kind_of,
-    parse_header,
-    picture_parameters,
-    sequence_parameters,
-    units,
-)
+from deblur_core.video.h264 import IDR_SLICE, kind_of, parse_header, picture_parameters, sequence_parameters
 from deblur_core.video.idr_numbers import renumbered
+from deblur_core.video.nal_units import framed, units
 from tests.deblur_core.video.joined_clip import packets, x264_clip
 from tests.media import frame_hash, frame_hashes
 
