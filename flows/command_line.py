@@ -14,6 +14,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from deblur_core.errors import RestoreArchiveError, UsageError
+from deblur_core.redaction import redacted
+from deblur_core.storage.keys import printable
 from flows.quiet import prepare_environment
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -54,14 +56,15 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout, nothing else")] = False,
     dry_run: Annotated[bool, typer.Option(help="list what would be done and its cost; write nothing")] = False,
     force: Annotated[bool, typer.Option(help="do again what is done already")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="try again what failed for good")] = False,
 ) -> None:
     """Restore a whole archive; running it again goes on where it stopped."""
     arguments: dict[str, Any] = {
-        name: value for name, value in locals().items() if name not in ("as_json", "dry_run", "force")
+        name: value for name, value in locals().items() if name not in ("as_json", "dry_run", "force", "retry_failed")
     }
     from flows.commands.run import run as command
 
-    _exit(lambda: command(arguments, force=force, dry_run=dry_run, as_json=as_json), as_json, _GOES_ON)
+    _exit(lambda: command(arguments, force, retry_failed, dry_run, as_json), as_json, _GOES_ON)
 
 
 @app.command()
@@ -259,7 +262,8 @@ def _hush() -> None:
 
 
 def _say(text: str, as_json: bool) -> None:
-    sys.stderr.write(f"restore-archive: {' '.join(text.split())}\n")
+    text = redacted(text)
+    sys.stderr.write(f"restore-archive: {printable(' '.join(text.split()))}\n")
     if as_json:
         sys.stdout.write(json.dumps({"error": " ".join(text.split())}) + "\n")
 

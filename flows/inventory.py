@@ -18,7 +18,9 @@ from deblur_core.errors import (
 from deblur_core.manifests.videos import FAILED, VideoRecord, records_from_bytes
 from deblur_core.models.registry import check_weights
 from deblur_core.provenance.sidecar import sidecar_key
+from deblur_core.provenance.versions import making_version
 from deblur_core.storage import Location, ObjectInfo, ObjectStore, open_store, parse_location
+from deblur_core.storage.lease import refuse_if_held
 from deblur_core.video.containers import output_name
 from deblur_core.video.preservation import master_name
 from flows.settings import Settings
@@ -29,18 +31,20 @@ VIDEOS_KEY = f"{META}/videos.parquet"
 
 @dataclass(frozen=True)
 class Inventory:
-    """pending: to be restored; done: skipped, by record; other_files: in the source but no video by name."""
+    """pending: to be restored; done: skipped, by record; given_up: failed for good in an earlier run and not tried
+    again; other_files: in the source but no video by name."""
 
     job: Job
     pending: tuple[VideoTask, ...]
     done: tuple[VideoRecord, ...]
+    given_up: tuple[VideoRecord, ...]
     records: dict[str, VideoRecord]
     other_files: int
 
     @property
     def total(self) -> int:
         """Videos in the source."""
-        return len(self.pending) + len(self.done)
+        return len(self.pending) + len(self.done) + len(self.given_up)
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,14 @@ class _Places:
     rename: str | None
 
 
-def take_inventory(settings: Settings, run_id: str, force: bool = False, writes: bool = True) -> Inventory:
-    """Lists the source and decides what is to be done.
+def take_inventory(
+    settings: Settings, run_id: str, force: bool = False, writes: bool = True, retry_failed: bool = False
+) -> Inventory:
+    """Lists the source and decides what is to be done. retry_failed: also what failed for good.
 
     Raises UsageError: source missing, empty or without videos; destination not writable (asked only if `writes`), or
     inside the source; credentials or bucket wrong; weights that are not the released ones; slow motion that the
-    restorer does not give.
+    restorer does not give; a destination that another run on this machine writes into.
     """
     options = settings.restore_options()
     check_weights(options.restorer, options.selector, settings.weights)
@@ -91,9 +97,16 @@ def take_inventory(settings: Settings, run_id: str, force: bool = False, writes:
         for video in videos
         if not force and _is_done(video, records.get(video.video), job, present)
     ]
-    finished = {record.video for record in done}
+    given_up = [
+        records[video.video]
+        for video in videos
+        if not (force or retry_failed) and _is_given_up(video, records.get(video.video), job)
+    ]
+    finished = {record.video for record in [*done, *given_up]}
     pending = tuple(video for video in videos if video.video not in finished)
-    return Inventory(job, pending, tuple(done), records, other_files)
+    if pending and writes:
+        refuse_if_held(destination)
+    return Inventory(job, pending, tuple(done), tuple(given_up), records, other_files)
 
 
 @dataclass(frozen=True)
@@ -231,6 +244,16 @@ def _is_done(video: VideoTask, record: VideoRecord | None, job: Job, present: di
         and record.output is not None
         and present.get(record.output) == record.output_bytes
         and present.get(sidecar_key(record.output), 0) > 0
+    )
+
+
+def _is_given_up(video: VideoTask, record: VideoRecord | None, job: Job) -> bool:
+    return (
+        record is not None
+        and record.is_final
+        and record.source_etag == video.etag
+        and record.fingerprint == job.fingerprint
+        and record.failed_by == making_version()
     )
 
 

@@ -22,7 +22,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from deblur_core.errors import StorageError
 from deblur_core.manifests.videos import FAILED, VideoRecord, merged, records_to_bytes
+from deblur_core.retry import Backoff, attempted
 from deblur_core.storage import ObjectStore, open_store
+from deblur_core.storage.lease import held_lease
 from flows.cluster import NAMESPACE, ray_session
 from flows.inventory import VIDEOS_KEY, Inventory, read_records, take_inventory
 from flows.settings import Settings, resolve_settings
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 STALE_SECONDS = 24 * 3600.0
 _RECORDS_EVERY_SECONDS = 60.0
+_WRITE_BACKOFF = Backoff(attempts=6, first_seconds=4.0, most_seconds=60.0)
 
 Watcher = Callable[[Inventory, Callable[[], Snapshot]], Any]
 watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
@@ -70,24 +73,23 @@ def restore_archive(
     ray_address: str | None = None,
     segment_frames: int | None = None,
     force: bool = False,
+    retry_failed: bool = False,
 ) -> dict[str, Any]:
     """Restores the archive at `source` into `destination`; what is left out comes from RESTORE_… or restore.toml.
 
     Returns the summary as `--json` prints it. Raises UsageError before anything is written; failures of single videos
     are in the summary, not raised.
     """
-    arguments = {name: value for name, value in locals().items() if name != "force"}
+    arguments = {name: value for name, value in locals().items() if name not in ("force", "retry_failed")}
     settings = resolve_settings(**arguments)
-    inventory = prepared.get() or take_inventory(settings, new_run_id(), force)
+    inventory = prepared.get() or take_inventory(settings, new_run_id(), force, retry_failed=retry_failed)
     started = time.monotonic()
-    worked: list[VideoRecord] = []
+    worked = list(inventory.given_up)
     skipped, snapshot = len(inventory.done), Snapshot()
     if inventory.pending:
-        for store in {inventory.job.destination_url, inventory.job.work_url}:
-            open_store(store).clean_up_partial(STALE_SECONDS)
         outcomes, snapshot = _run_pipeline(inventory, settings)
-        worked = [outcome.record for outcome in outcomes if not outcome.skipped]
-        skipped += len(outcomes) - len(worked)
+        worked += [outcome.record for outcome in outcomes if not outcome.skipped]
+        skipped += sum(outcome.skipped for outcome in outcomes)
     summary = summarize(inventory.job.run_id, time.monotonic() - started, worked, skipped)
     write_summary(summary, snapshot, inventory)
     create_markdown_artifact(markdown(summary, inventory.job.destination_url), key="summary")
@@ -98,14 +100,19 @@ def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoO
     pending = sorted(inventory.pending, key=lambda video: -video.size_bytes)
     shards = [pending[start : start + settings.shard_videos] for start in range(0, len(pending), settings.shard_videos)]
     started = time.monotonic()
-    with ray_session(settings.ray_address):
+    destination = open_store(inventory.job.destination_url)
+    with ray_session(settings.ray_address), held_lease(destination, inventory.job.run_id) as lease:
         # Ray reads its token when it is imported, so nothing imports it before the session has set one.
+        from workers.deadlines import NORMAL
         from workers.pipeline import Pipeline
 
         ray_seconds = time.monotonic() - started
-        pipeline = Pipeline(inventory.job, NAMESPACE)
+        for url in {inventory.job.destination_url, inventory.job.work_url}:
+            open_store(url).clean_up_partial(STALE_SECONDS)
+        pipeline = Pipeline(inventory.job, NAMESPACE, NORMAL.times(settings.deadline_factor))
         try:
             pipeline.start()
+            lease.when_lost(pipeline.end)
             with _watched(inventory, pipeline):
                 futures: list[PrefectFuture[list[VideoOutcome]]] = [
                     restore_shard.with_options(name=f"shard {number}").submit(pipeline, shard)
@@ -161,15 +168,21 @@ def _update_progress(artifact: Any, percent: float) -> None:
 
 def write_records(destination: ObjectStore, records: Sequence[VideoRecord]) -> None:
     """Merges records into the destination's videos.parquet; one writer at a time."""
-    destination.put(VIDEOS_KEY, records_to_bytes(merged(read_records(destination), records).values()))
+
+    def write() -> None:
+        destination.put(VIDEOS_KEY, records_to_bytes(merged(read_records(destination), records).values()))
+
+    attempted(write, _WRITE_BACKOFF)
 
 
 def write_summary(summary: Summary, snapshot: Snapshot, inventory: Inventory) -> None:
     """Leaves `runs/<run id>/summary.json` in the destination."""
     report = run_report(summary, snapshot, asdict(inventory.job.options))
     report["other_files"] = inventory.other_files
+    report["not_retried"] = len(inventory.given_up)
     destination = open_store(inventory.job.destination_url)
-    destination.put(f"{META}/runs/{summary.run_id}/summary.json", json.dumps(report, indent=1).encode())
+    key, text = f"{META}/runs/{summary.run_id}/summary.json", json.dumps(report, indent=1).encode()
+    attempted(lambda: destination.put(key, text), _WRITE_BACKOFF)
 
 
 @contextmanager

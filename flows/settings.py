@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks run")
     segment_frames: int = Field(300, ge=1, le=100_000, description="frames a segment has at most")
     shard_videos: int = Field(200, ge=1, description="videos a Prefect task takes care of")
+    deadline_factor: float = Field(
+        1.0, gt=0, le=1000, description="times how long a call, or an actor's start, may take before it is ended"
+    )
     ray_address: str = Field("local", description="'local' starts Ray here; 'auto' or host:port joins a cluster")
     video_suffixes: tuple[str, ...] = Field(
         (

@@ -1,10 +1,12 @@
 """The sums of a run, as JSON for programs and as a few lines for people. Knows neither Ray nor Prefect."""
 
+import html
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from deblur_core.manifests.videos import FAILED, RESTORED, UNCHANGED, VideoRecord
+from deblur_core.storage.keys import printable
 from workers.progress import Snapshot
 
 
@@ -19,13 +21,15 @@ class Failure:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did. Frames are those of the videos that this run worked on; seconds are wall time."""
+    """What a run did. Frames are those of the videos that this run worked on; seconds are wall time. not_retried: of
+    the failures, those that an earlier run had found final."""
 
     run_id: str
     seconds: float
     videos: dict[str, int]
     frames: dict[str, int]
     failures: tuple[Failure, ...]
+    not_retried: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The object that `--json` prints; its keys are a contract."""
@@ -93,7 +97,12 @@ def lines(summary: Summary, destination: str) -> Iterable[str]:
         f"{frames['rejected']} kept because the restored frame was not better."
     )
     for failure in summary.failures:
-        yield f"FAILED {failure.video} [{failure.stage}] {failure.error}"
+        yield printable(f"FAILED {failure.video} [{failure.stage}] {failure.error}")
+    if summary.not_retried:
+        yield (
+            f"{summary.not_retried} of them failed for good in an earlier run and were not tried again: their files, "
+            "the models and the settings are unchanged (--retry-failed tries them)."
+        )
     yield f"Published in {destination}"
 
 
@@ -101,9 +110,14 @@ def markdown(summary: Summary, destination: str) -> str:
     """The summary artifact of a flow run."""
     rows = "\n".join(f"| {name} | {count} |" for name, count in summary.videos.items())
     frames = "\n".join(f"| {name} | {count} |" for name, count in summary.frames.items())
-    failures = "\n".join(f"- `{f.video}` ({f.stage}): {f.error}" for f in summary.failures) or "none"
+    failures = "\n".join(f"- `{_plain(f.video)}` ({f.stage}): {_plain(f.error)}" for f in summary.failures) or "none"
     return (
         f"# Run {summary.run_id}\n\n{summary.seconds:.0f} s, published in `{destination}`\n\n"
         f"| videos | |\n| --- | ---: |\n{rows}\n\n| frames | |\n| --- | ---: |\n{frames}\n\n"
         f"## Failures\n\n{failures}\n"
     )
+
+
+def _plain(text: str) -> str:
+    """For Markdown that is shown as a page: nothing in it is a mark."""
+    return html.escape(printable(text).replace("`", "'"), quote=False)

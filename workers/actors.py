@@ -5,6 +5,7 @@ Knows no queue and no retry: a call either returns a small result or raises.
 
 import os
 import shutil
+import socket
 import tempfile
 import time
 from contextlib import suppress
@@ -14,6 +15,9 @@ from typing import Any, Protocol
 
 import ray
 
+from deblur_core.errors import StorageFullError
+from deblur_core.storage.read_failures import read_failures_told
+from deblur_core.storage.system_errors import no_room
 from workers.job import Job
 from workers.planned_video import PlannedVideos, Stores
 from workers.results import Cost, StageResult
@@ -83,9 +87,21 @@ class StageActor:
 
     def run(self, stage: str, task: Any) -> tuple[StageResult, Cost]:
         """Runs one call of one stage."""
-        started = time.monotonic()
-        result, reused = self._stages[stage].run(task)
-        return result, Cost(time.monotonic() - started, reused)
+        return run_call(self._stages[stage], task)
+
+
+def run_call(stage: Stage, task: Any) -> tuple[StageResult, Cost]:
+    """Runs one call. Raises what the stage raises, but what a failed read or a full disk made of it as what it is."""
+    started = time.monotonic()
+    try:
+        with read_failures_told():
+            result, reused = stage.run(task)
+    except Exception as error:
+        if isinstance(error, StorageFullError) or not no_room(error):
+            raise
+        place = f"{tempfile.gettempdir()} of {socket.gethostname()}"
+        raise StorageFullError(f"no room left in {place}: free space there or set TMPDIR, then run again") from error
+    return result, Cost(time.monotonic() - started, reused)
 
 
 def remove_abandoned_scratch(older_than_seconds: float = 24 * 3600.0) -> None:

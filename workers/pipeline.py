@@ -9,6 +9,7 @@ import itertools
 import logging
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -17,19 +18,24 @@ from typing import Any
 
 import ray
 
-from deblur_core.errors import DeclinedVideoError, RestoreArchiveError, VideoError
+from deblur_core.errors import DeclinedVideoError, RestoreArchiveError, runs_until_final
 from deblur_core.manifests.videos import FAILED, VideoRecord
+from deblur_core.models.registry import find_restorer
+from deblur_core.provenance.versions import making_version
+from deblur_core.redaction import redacted
+from deblur_core.storage.keys import printable
 from workers.actors import ActorReport
+from workers.deadlines import NORMAL, Clock, Deadlines, PatientClock
 from workers.job import Job, SegmentTask, VideoTask
 from workers.pool import Done, Lost, Pool, PoolError
 from workers.progress import STAGES, Snapshot, StageProgress
 from workers.results import Assembled, Call, Classified, Deblurred, Planned, Published, VideoOutcome
+from workers.setbacks import Setbacks
 from workers.sizing import POOLS, pool_sizes
 from workers.video_state import VideoState
 
 log = logging.getLogger(__name__)
 
-MOST_DEATHS = 3
 _VIDEOS_PER_ACTOR = 4
 _RESIZE_EVERY_SECONDS = 5.0
 # Within the media pool: planning feeds everything else, publishing frees temporary data.
@@ -43,9 +49,17 @@ class PipelineStoppedError(RestoreArchiveError):
 class Pipeline:
     """Runs videos through all stages over pools of actors. `submit` may be called from any thread."""
 
-    def __init__(self, job: Job, namespace: str = "restore-archive") -> None:
+    def __init__(
+        self,
+        job: Job,
+        namespace: str = "restore-archive",
+        deadlines: Deadlines = NORMAL,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self.job = job
-        self._pools = {spec.name: Pool(spec, job, namespace) for spec in POOLS}
+        self._deadlines, patient = deadlines, PatientClock(clock)
+        self._gmac_256 = find_restorer(job.options.restorer).gmac_256 * job.options.slow_motion
+        self._pools = {spec.name: Pool(spec, job, namespace, deadlines.start, patient) for spec in POOLS}
         self._pool_of = {stage: spec.name for spec in POOLS for stage in spec.stages}
         self._queues: dict[str, list[tuple[Any, ...]]] = {spec.name: [] for spec in POOLS}
         self._tie = itertools.count()
@@ -53,7 +67,8 @@ class Pipeline:
         self._futures: dict[str, Future[VideoOutcome]] = {}
         self._waiting: list[tuple[int, int, VideoTask]] = []
         self._orders = itertools.count()
-        self._deaths: Counter[Call] = Counter()
+        self._clock, self._setbacks = clock, Setbacks()
+        self._later: list[tuple[float, int, VideoState, Call]] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._stages = {name: StageProgress() for name in STAGES}
@@ -110,6 +125,11 @@ class Pipeline:
         """Runs `write` while no other thread of this run writes: shards share one videos.parquet."""
         with self._writing:
             write()
+
+    def end(self, error: BaseException) -> None:
+        """Lets every unfinished future raise `error`, from any thread; nothing more is begun."""
+        self._stopping.set()
+        self._abandon(error)
 
     def stop(self) -> None:
         """Ends the loop and kills every actor; unfinished futures raise PipelineStoppedError. Safe to call twice."""
@@ -183,14 +203,22 @@ class Pipeline:
         """Sends what the pools have room for. A call that lost an actor before goes alone; until one is idle for it,
         nothing else of its pool is sent, or none ever would be."""
         with self._lock:
+            while self._later and self._later[0][0] <= self._clock():
+                _, _, waiting, call = heapq.heappop(self._later)
+                self._push(waiting, call)
             for name, queue in self._queues.items():
                 while queue:
                     call = queue[0][-1]
-                    if self._state_of(call) is None:
+                    state = self._state_of(call)
+                    if state is None:
                         self._forget(call)
-                    elif not self._pools[name].send(call, alone=call in self._deaths):
+                    elif not self._send(self._pools[name], call, state):
                         break
                     heapq.heappop(queue)
+
+    def _send(self, pool: Pool, call: Call, state: VideoState) -> bool:
+        seconds = self._deadlines.of(call, state, self._gmac_256)
+        return pool.send(call, seconds, alone=self._setbacks.is_suspect(call))
 
     def _take_in(self) -> None:
         references = [reference for pool in self._pools.values() for reference in pool.references()]
@@ -205,6 +233,9 @@ class Pipeline:
                 for pool in self._pools.values():
                     for event in pool.collect(reference):
                         self._handle(event)
+            for pool in self._pools.values():
+                for event in pool.end_overdue():
+                    self._handle(event)
             if not self._start_up_seconds and all(pool.reports for pool in self._pools.values()):
                 self._start_up_seconds = time.monotonic() - self._started_at
 
@@ -216,7 +247,7 @@ class Pipeline:
         if isinstance(event, Lost):
             self._requeue(state, event)
         elif event.error is not None:
-            self._fail(state, _stage_of(event.call, event.error), event.error)
+            self._try_later_or_fail(state, event.call, event.error)
         else:
             self._advance(state, event)
 
@@ -230,15 +261,28 @@ class Pipeline:
         self._stages[call.stage] = self._stages[call.stage].queued(-call.frames)
 
     def _requeue(self, state: VideoState, event: Lost) -> None:
-        if event.suspected:
-            self._deaths[event.call] += 1
-        if self._deaths[event.call] >= MOST_DEATHS:
-            what = _describe(event.call)
-            reason = f"{what} killed its worker {MOST_DEATHS} times and is set aside ({event.cause})"
-            self._fail(state, event.call.stage, VideoError(reason))
+        end = self._setbacks.lost(event)
+        if end is not None:
+            self._fail(state, event.call.stage, end)
         else:
-            log.warning("lost the actor at %s of %s; it is done again", event.call.stage, state.task.video)
+            log.warning(
+                "lost the actor at %s of %s (%s); it is done again",
+                event.call.stage,
+                printable(state.task.video),
+                event.cause,
+            )
             self._push(state, event.call)
+
+    def _try_later_or_fail(self, state: VideoState, call: Call, error: BaseException) -> None:
+        seconds = self._setbacks.failed(call, error)
+        if seconds is None:
+            self._fail(state, _stage_of(call, error), error)
+        else:
+            video = printable(state.task.video)
+            log.warning(
+                "%s of %s is tried again in %.0f s: %s", call.stage, video, seconds, printable(redacted(str(error)))
+            )
+            heapq.heappush(self._later, (self._clock() + seconds, next(self._tie), state, call))
 
     def _advance(self, state: VideoState, event: Done) -> None:
         call, result, cost = event.call, event.result, event.cost
@@ -261,7 +305,8 @@ class Pipeline:
     def _fail(self, state: VideoState, stage: str, error: BaseException) -> None:
         """Ends one video; what is queued of it is dropped when its turn comes."""
         if not isinstance(error, RestoreArchiveError):
-            log.error("%s of %s raised what it should not", stage, state.task.video, exc_info=error)
+            told = redacted("".join(traceback.format_exception(error)))
+            log.error("%s of %s raised what it should not\n%s", stage, printable(state.task.video), told)
         task = state.task
         record = VideoRecord(
             video=task.video,
@@ -270,7 +315,7 @@ class Pipeline:
             fingerprint=self.job.fingerprint,
             status=FAILED,
             stage=stage,
-            error=_one_line(error),
+            error=redacted(_one_line(error)),
             output=None,
             output_bytes=None,
             frames=sum(segment.frame_count for segment in state.segments),
@@ -279,12 +324,16 @@ class Pipeline:
             rejected=0,
             run_id=self.job.run_id,
             finished_at=int(time.time() * 1000),
+            failed_runs=1,
+            final_after_runs=runs_until_final(error),
+            failed_by=making_version(),
         )
         self._totals["failed"] += 1
         self._finish(state, VideoOutcome(record))
 
     def _finish(self, state: VideoState, outcome: VideoOutcome) -> None:
         del self._states[state.task.video]
+        self._setbacks.forget(state.order)
         self._totals["done"] += 1
         future = self._futures.pop(state.task.video, None)
         if future is not None:
@@ -293,13 +342,6 @@ class Pipeline:
 
 def _video(call: Call) -> VideoTask:
     return call.task.video if isinstance(call.task, SegmentTask) else call.task
-
-
-def _describe(call: Call) -> str:
-    task = call.task
-    if isinstance(task, SegmentTask):
-        return f"{task.video.video}: frames {task.first_frame} to {task.stop_frame - 1}"
-    return str(task.video)
 
 
 def _stage_of(call: Call, error: BaseException) -> str:

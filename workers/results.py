@@ -28,11 +28,12 @@ class Cost:
 @dataclass(frozen=True)
 class Planned:
     """A video's segments as (first_frame, stop_frame). `record` is set when it was already published as asked;
-    `cannot_rebuild` says why its frames must not be replaced, should any turn out blurred."""
+    `cannot_rebuild` says why its frames must not be replaced, should any turn out blurred; `frame_pixels`: of one."""
 
     segments: tuple[tuple[int, int], ...]
     record: VideoRecord | None
     cannot_rebuild: str | None
+    frame_pixels: int = 0
 
 
 @dataclass(frozen=True)

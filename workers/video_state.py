@@ -12,7 +12,7 @@ from workers.results import Call, Planned
 
 @dataclass
 class VideoState:
-    """A video on its way. `order`: its rank in the run, longest first.
+    """A video on its way. `order`: its rank in the run, longest first; frame_pixels: of one frame, once it is planned.
 
     blurred: for each labelled segment, blurred frames by span; open_spans: spans of a segment that are still being
     restored; restored: for each segment that is through with deblurring, how many frames were restored.
@@ -22,6 +22,7 @@ class VideoState:
     order: int
     segments: list[SegmentTask] = field(default_factory=list)
     cannot_rebuild: str | None = None
+    frame_pixels: int = 0
     blurred: dict[int, tuple[int, ...]] = field(default_factory=dict)
     open_spans: dict[int, int] = field(default_factory=dict)
     restored: Counter[int] = field(default_factory=Counter)
@@ -31,7 +32,7 @@ class VideoState:
 
     def planned(self, result: Planned) -> list[Call]:
         """Every segment can be classified."""
-        self.cannot_rebuild = result.cannot_rebuild
+        self.cannot_rebuild, self.frame_pixels = result.cannot_rebuild, result.frame_pixels
         self.segments = [
             SegmentTask(self.task, number, first, stop) for number, (first, stop) in enumerate(result.segments)
         ]

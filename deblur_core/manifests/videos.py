@@ -1,10 +1,11 @@
 """`videos.parquet`: one row for each video of the archive, as the last run that touched it left it.
 
-It is what makes the next run fast: a row whose source, models and settings are unchanged means nothing to do.
+It is what makes the next run fast: a row whose source, models and settings are unchanged means nothing to do, be it
+published or failed for good.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 import pyarrow as pa
 
@@ -31,6 +32,9 @@ VIDEO_SCHEMA = pa.schema(
         pa.field("finished_at", pa.timestamp("ms", tz="UTC"), nullable=False),
         pa.field("carried", pa.int64(), nullable=False),
         pa.field("reencoded_because", pa.string(), nullable=True),
+        pa.field("failed_runs", pa.int64(), nullable=False),
+        pa.field("final_after_runs", pa.int64(), nullable=True),
+        pa.field("failed_by", pa.string(), nullable=True),
     ]
 )
 
@@ -38,7 +42,11 @@ VIDEO_SCHEMA = pa.schema(
 @dataclass(frozen=True)
 class VideoRecord:
     """A row. fingerprint: hash of models and settings; output: the published key; finished_at: ms since 1970; carried:
-    frames of a restored video whose packets stayed byte for byte; reencoded_because: why there are none."""
+    frames of a restored video whose packets stayed byte for byte; reencoded_because: why there are none.
+
+    failed_runs: in how many runs in a row the same versions of the program (failed_by) failed of the same source with
+    the same settings; final_after_runs: how many make it final, None is never.
+    """
 
     video: str
     source_etag: str
@@ -57,6 +65,14 @@ class VideoRecord:
     finished_at: int
     carried: int = 0
     reencoded_because: str | None = None
+    failed_runs: int = 0
+    final_after_runs: int | None = None
+    failed_by: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it failed, and would again: the next run leaves it alone as long as nothing else changes."""
+        return self.status == FAILED and self.final_after_runs is not None and self.failed_runs >= self.final_after_runs
 
 
 def records_to_bytes(records: Iterable[VideoRecord]) -> bytes:
@@ -85,8 +101,19 @@ def records_from_bytes(data: bytes, where: str) -> dict[str, VideoRecord]:
 
 
 def merged(old: Mapping[str, VideoRecord], new: Iterable[VideoRecord]) -> dict[str, VideoRecord]:
-    """The rows of an archive after a run: new ones replace old ones of the same video."""
-    return {**old, **{record.video: record for record in new}}
+    """The rows of an archive after a run: new ones replace old ones of the same video, and go on counting where they
+    failed of the same."""
+    return {**old, **{record.video: _counted(old.get(record.video), record) for record in new}}
+
+
+def _counted(old: VideoRecord | None, new: VideoRecord) -> VideoRecord:
+    if old is None or old.status != FAILED or new.status != FAILED or _failing(old) != _failing(new):
+        return new
+    return replace(new, failed_runs=old.failed_runs + (old.run_id != new.run_id))
+
+
+def _failing(record: VideoRecord) -> tuple[object, ...]:
+    return record.source_etag, record.fingerprint, record.final_after_runs, record.failed_by
 
 
 def as_row(record: VideoRecord) -> dict[str, object]:

@@ -14,6 +14,11 @@ def program_version() -> str:
     return version(PROGRAM)
 
 
+def making_version() -> str:
+    """What decides whether a file can be read and written: another one may succeed where this one failed."""
+    return f"{PROGRAM} {program_version()}, PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
+
+
 def versions() -> dict[str, str]:
     """By name; of FFmpeg the libraries that PyAV brings along."""
     libraries = {name: ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()}

@@ -1,12 +1,13 @@
 """`FolderObjectStore`: a local folder as an object store.
 
 An object is a regular file below the root, its key the path from there. It knows no network: a mounted share serves if
-it has hard links, atomic rename and steady inode numbers.
+it has atomic rename and steady inode numbers.
 
 - ETag: size, modification time in nanoseconds and inode number. It costs one `stat` and never reads the file. A program
   that rewrites a file in place and then sets the old time back goes unnoticed.
 - Writing: into `_restore/tmp/` under the root, flushed to the disk, then renamed into place. The last writer takes that
   folder away. A killed writer leaves a file there, which is never listed; `clean_up_partial` removes it.
+- put_if_absent gives a finished file a second name, which never replaces one. Without hard links it is not atomic.
 - Symbolic links: one to a file inside the root is an object; folders behind links are not listed; nothing outside the
   root is read or written, whatever a link says.
 - A file whose name is not UTF-8 is listed with the odd bytes escaped, so that it is not lost in silence; reading it
@@ -21,18 +22,21 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from deblur_core.errors import (
-    AccessDeniedError,
     BucketNotFoundError,
     ObjectNotFoundError,
     StorageError,
 )
+from deblur_core.storage import spelling
 from deblur_core.storage.keys import TEMPORARY_PREFIX, check_key, check_prefix
+from deblur_core.storage.links import resolved
 from deblur_core.storage.pinned_file import COPY_BYTES, PinnedFile, copy_content
 from deblur_core.storage.store import ObjectInfo, ObjectStore, changed, check_range, refuse_everything
+from deblur_core.storage.system_errors import from_system
 
 Result = TypeVar("Result")
 
@@ -56,8 +60,8 @@ class FolderObjectStore(ObjectStore):
         with self._explained("list", folder):
             if not self.root.is_dir():
                 raise BucketNotFoundError(f"{self.url} is not a folder; create it or name another")
-            root = self.root.resolve()
-            if folder.resolve() == root / start:
+            root = resolved(self.root)
+            if resolved(folder) == root / start:
                 yield from self._walk(folder, f"{start}/" if start else "", prefix, root)
 
     def _walk(self, folder: Path, above: str, prefix: str, root: Path) -> Iterator[ObjectInfo]:
@@ -73,7 +77,7 @@ class FolderObjectStore(ObjectStore):
                 continue
             if key.endswith("/"):
                 yield from self._walk(folder / entry.name, key, prefix, root)
-            elif not entry.is_symlink() or Path(entry.path).resolve().is_relative_to(root):
+            elif not entry.is_symlink() or _leads_into(root, Path(entry.path)):
                 with suppress(FileNotFoundError):
                     status = entry.stat()
                     if stat.S_ISREG(status.st_mode):
@@ -108,7 +112,7 @@ class FolderObjectStore(ObjectStore):
                 raise changed(self.url, key)
 
         with self._explained("read", path):
-            return io.BufferedReader(PinnedFile(path, check), COPY_BYTES)
+            return io.BufferedReader(PinnedFile(path, check, partial(from_system, "read", path)), COPY_BYTES)
 
     def put(self, key: str, data: bytes) -> ObjectInfo:
         return self._write(key, lambda file: file.write(data))
@@ -187,7 +191,7 @@ class FolderObjectStore(ObjectStore):
         return path
 
     def _refuse_outside(self, path: Path) -> None:
-        if not path.resolve().is_relative_to(self.root.resolve()):
+        if not resolved(path).is_relative_to(resolved(self.root)):
             raise StorageError(f"{path} leads out of {self.url} through a symbolic link; use the place it leads to")
 
     def _find(self, key: str) -> tuple[Path, ObjectInfo]:
@@ -217,12 +221,22 @@ class FolderObjectStore(ObjectStore):
                     file.flush()
                     os.fsync(file.fileno())
                     info = _info(key, os.fstat(file.fileno()))
+                self._refuse_other_spelling(path, temporary)
                 _in_made_folder(path.parent, lambda: publish(temporary, path))
             finally:
                 temporary.unlink(missing_ok=True)
                 self._remove_empty_folders(temporary.parent)
             _flush_folder(path.parent)
             return info
+
+    def _refuse_other_spelling(self, path: Path, temporary: Path) -> None:
+        if spelling.ignores_case(temporary):
+            other = spelling.kept_as(path, self.root)
+            if other is not None:
+                raise StorageError(
+                    f"cannot write {path}: the file system keeps {other} under that name, which differs in upper and "
+                    "lower case alone; rename one, or choose another destination"
+                )
 
     def _create_temporary(self) -> tuple[Path, BinaryIO]:
         path = self.root / TEMPORARY_PREFIX / f".partial-{uuid.uuid4().hex}"
@@ -241,16 +255,8 @@ class FolderObjectStore(ObjectStore):
         """Turn what the operating system says into one of this program's errors."""
         try:
             yield
-        except FileNotFoundError as error:
-            raise ObjectNotFoundError(f"cannot {doing} {path}: it is gone") from error
-        except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-            raise StorageError(f"cannot {doing} {path}: a file and a folder have the same name; rename one") from error
         except OSError as error:
-            where = error.filename or path
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                advice = "change its rights or choose another place"
-                raise AccessDeniedError(f"not allowed to {doing} {where}: {error.strerror}; {advice}") from error
-            raise StorageError(f"cannot {doing} {where}: {error.strerror or error}") from error
+            raise from_system(doing, path, error) from error
 
 
 def _etag(status: os.stat_result) -> str:
@@ -259,6 +265,12 @@ def _etag(status: os.stat_result) -> str:
 
 def _info(key: str, status: os.stat_result) -> ObjectInfo:
     return ObjectInfo(key, status.st_size, _etag(status), status.st_mtime)
+
+
+def _leads_into(root: Path, link: Path) -> bool:
+    with suppress(StorageError):
+        return resolved(link).is_relative_to(root)
+    return False  # in a circle
 
 
 def _text(name: str) -> str:
@@ -274,9 +286,23 @@ def _link(temporary: Path, path: Path) -> None:
             raise IsADirectoryError(error.errno, error.strerror, str(path)) from error
         raise _TakenError from error
     except OSError as error:
-        if error.errno in (errno.EPERM, errno.ENOTSUP):
-            raise StorageError(f"{path} cannot be written: its filesystem has no hard links; choose another") from error
-        raise
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        _create(temporary, path)
+
+
+def _create(temporary: Path, path: Path) -> None:
+    """What a filesystem without hard links (exFAT, some network shares) has instead: one process makes the file.
+
+    Not atomic: for a moment a reader may see it empty. Only for the small objects of `put_if_absent`.
+    """
+    try:
+        with path.open("xb") as file:
+            file.write(temporary.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise _TakenError from error
 
 
 def _in_made_folder(folder: Path, act: Callable[[], Result]) -> Result:

@@ -13,6 +13,8 @@ TEMPORARY_PREFIX = "_restore/tmp/"
 """Where stores keep what is not yet an object. Never listed, and closed to callers."""
 
 _LONGEST_KEY_BYTES = 1024
+_NEVER_SHOWN = {"Cc", "Cs", "Zl", "Zp"}
+_TURN_THE_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def check_key(key: str) -> str:
@@ -36,6 +38,16 @@ def check_prefix(prefix: str) -> str:
 def has_control_character(text: str) -> bool:
     """Whether `text` holds NUL, a line break, an escape or another character of Unicode's class Cc."""
     return any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def printable(text: str) -> str:
+    """`text` as a terminal and a log may show it, on one line and in the order of its letters: control characters, line
+    separators, marks that turn the direction of writing, and bytes that are no text, are escaped."""
+    return "".join(each if _is_harmless(each) else each.encode("unicode_escape").decode() for each in text)
+
+
+def _is_harmless(character: str) -> bool:
+    return unicodedata.category(character) not in _NEVER_SHOWN and character not in _TURN_THE_DIRECTION
 
 
 def _problem(text: str, segments: list[str]) -> str | None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from deblur_core.errors import StorageError, UsageError
+from deblur_core.redaction import redacted
 from deblur_core.storage.keys import check_prefix, has_control_character
+from deblur_core.storage.links import resolved
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
@@ -41,13 +43,14 @@ class Location:
         """Whether this place is `other` or lies anywhere below it.
 
         Folders are compared as the filesystem sees them, so symbolic links and bind mounts do not hide anything; this
-        place need not exist yet. The same bucket name is taken to mean the same bucket.
+        place need not exist yet. The same bucket name is taken to mean the same bucket. Raises UsageError for folders
+        whose symbolic links lead in a circle.
         """
         if self.scheme != other.scheme or self.bucket != other.bucket:
             return False
         if self.scheme == "s3":
             return not other.path or f"{self.path}/".startswith(f"{other.path}/")
-        mine, theirs = Path(self.path).resolve(), Path(other.path).resolve()
+        mine, theirs = _resolved(self.path), _resolved(other.path)
         return any(_is_same_place(place, theirs) for place in (mine, *mine.parents))
 
     def split_last(self) -> tuple["Location", str]:
@@ -80,7 +83,9 @@ def parse_location(text: str | Path) -> Location:
             raise UsageError(f"{text} is no location; did you mean s3://{text[3:].lstrip('/')}?")
         return Location("file", "", _absolute(text))
     if scheme[1].lower() != "s3":
-        raise UsageError(f"{text} has the scheme {scheme[1]}://, which is not supported; give a folder or s3://…")
+        raise UsageError(
+            f"{redacted(text)} has the scheme {scheme[1]}://, which is not supported; give a folder or s3://…"
+        )
     return _parse_s3(text, text[scheme.end() :])
 
 
@@ -90,7 +95,14 @@ def _absolute(text: str) -> str:
     except RuntimeError as error:
         raise UsageError(f"the folder {text} names a home that does not exist; give its full path") from error
     # After a symbolic link `..` is not the folder that the text shows: only the filesystem can take it away.
-    return str(path.resolve() if ".." in path.parts else path)
+    return str(_resolved(path) if ".." in path.parts else path)
+
+
+def _resolved(path: str | Path) -> Path:
+    try:
+        return resolved(Path(path))
+    except StorageError as error:
+        raise UsageError(str(error)) from error
 
 
 def _parse_s3(text: str, rest: str) -> Location:
@@ -98,7 +110,7 @@ def _parse_s3(text: str, rest: str) -> Location:
     if not bucket:
         raise UsageError(f"{text} names no bucket; write s3://bucket/prefix")
     if not _BUCKET.fullmatch(bucket):
-        raise UsageError(f"{text} has no valid bucket name ({bucket!r}); write s3://bucket/prefix")
+        raise UsageError(f"{redacted(text)} has no valid bucket name; write s3://bucket/prefix")
     try:
         check_prefix(prefix)
     except StorageError as error:

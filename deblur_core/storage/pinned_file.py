@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from deblur_core.storage.read_failures import noted
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
@@ -21,20 +23,31 @@ class PinnedFile(io.FileIO):
     """A file opened for reading that calls `check` with its status after every read, also the one that finds the end.
 
     So what was read before a `check` that passes is of the version it stands for. One `fstat` a read, about 1 µs.
+    `explain` makes the caller's error of an operating system's, such as of a disk that fails.
     """
 
-    def __init__(self, path: Path, check: Callable[[os.stat_result], None]) -> None:
+    def __init__(
+        self, path: Path, check: Callable[[os.stat_result], None], explain: Callable[[OSError], Exception]
+    ) -> None:
         super().__init__(path, "rb")
-        self._check = check
+        self._check, self._explain = check, explain
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        count = super().readinto(buffer) or 0
-        self._check(os.fstat(self.fileno()))
+        with noted():
+            try:
+                count = super().readinto(buffer) or 0
+            except OSError as error:
+                raise self._explain(error) from error
+            self._check(os.fstat(self.fileno()))
         return count
 
     def readall(self) -> bytes:
-        data = super().readall()
-        self._check(os.fstat(self.fileno()))
+        with noted():
+            try:
+                data = super().readall()
+            except OSError as error:
+                raise self._explain(error) from error
+            self._check(os.fstat(self.fileno()))
         return data
 
 

@@ -13,7 +13,8 @@ import io
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from deblur_core.errors import StorageError
+from deblur_core.errors import UnavailableError
+from deblur_core.storage.read_failures import noted
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -113,9 +114,11 @@ class RangedFile(io.RawIOBase):
         return min([start + length, self._info.size_bytes, *barriers]) - start
 
     def _fetch(self, start: int, length: int) -> bytes:
-        data = self._store.read_range(self._info.key, start, length, etag=self._info.etag)
-        self.request_count += 1
-        self.fetched_bytes += len(data)
-        if len(data) != length:
-            raise StorageError(f"{self.name}: {len(data)} bytes came for {length} asked at byte {start}; run again")
+        with noted():
+            data = self._store.read_range(self._info.key, start, length, etag=self._info.etag)
+            self.request_count += 1
+            self.fetched_bytes += len(data)
+            if len(data) != length:
+                came = f"{len(data)} bytes came for {length} asked at byte {start}"
+                raise UnavailableError(f"{self.name}: {came}; run again")
         return data

@@ -24,15 +24,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from deblur_core.errors import AccessDeniedError, ObjectNotFoundError, StorageError
+from deblur_core.errors import AccessDeniedError, ObjectNotFoundError, StorageError, UnavailableError
+from deblur_core.retry import Backoff, attempted
 from deblur_core.storage.keys import TEMPORARY_PREFIX, check_key, check_prefix
 from deblur_core.storage.location import Location
 from deblur_core.storage.ranged_file import RangedFile
 from deblur_core.storage.s3_client import endpoint_from_environment, explained, http_status, s3_client
 from deblur_core.storage.s3_transfers import TransferSizes
 from deblur_core.storage.store import ObjectInfo, ObjectStore, changed, check_range, refuse_everything
+from deblur_core.storage.system_errors import from_system
 
-_BODY_ATTEMPTS = 4
+_BODY_BACKOFF = Backoff(attempts=4, first_seconds=0.2, most_seconds=2.0)
 _CONFLICT_ATTEMPTS = 5
 _OPENSTACK_HEADER = "x-openstack-request-id"
 _SETTLE_SECONDS = 1.0
@@ -92,27 +94,27 @@ class S3ObjectStore(ObjectStore):
         from botocore.exceptions import ClientError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
         name = self._name(key)
+
+        def get() -> bytes:
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=name, **wanted)
+            except ClientError as error:
+                if http_status(error) == 412:
+                    raise changed(self.url, key) from error
+                if http_status(error) == 416:
+                    return b""  # the range begins at the end or beyond it
+                raise
+            if etag is not None and _plain(answer["ETag"]) != etag:
+                answer["Body"].close()
+                raise changed(self.url, key)
+            try:
+                with closing(answer["Body"]) as body:
+                    return cast(bytes, body.read())
+            except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError) as error:
+                raise UnavailableError(f"{self.url}/{key}: the answer broke off; run again") from error
+
         with explained(self.url, self.endpoint_url, key):
-            for attempt in range(_BODY_ATTEMPTS):
-                try:
-                    answer = self._client.get_object(Bucket=self._bucket, Key=name, **wanted)
-                except ClientError as error:
-                    if http_status(error) == 412:
-                        raise changed(self.url, key) from error
-                    if http_status(error) == 416:
-                        return b""  # the range begins at the end or beyond it
-                    raise
-                if etag is not None and _plain(answer["ETag"]) != etag:
-                    answer["Body"].close()
-                    raise changed(self.url, key)
-                # botocore retries requests, but not a body that breaks off.
-                try:
-                    with closing(answer["Body"]) as body:
-                        return cast(bytes, body.read())
-                except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
-                    if attempt == _BODY_ATTEMPTS - 1:
-                        raise
-        raise AssertionError("the last attempt returns or raises")
+            return attempted(get, _BODY_BACKOFF)  # botocore retries requests, but not a body that breaks off
 
     def open(self, key: str, info: ObjectInfo | None = None) -> BinaryIO:
         return cast(BinaryIO, RangedFile(self, info or self.head(key)))
@@ -123,7 +125,7 @@ class S3ObjectStore(ObjectStore):
             try:
                 transfers.download(self._bucket, name, str(path)).result()
             except OSError as error:
-                raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+                raise from_system("write", path, error) from error
 
     def put(self, key: str, data: bytes) -> ObjectInfo:
         return self._put_object(key, data, len(data))

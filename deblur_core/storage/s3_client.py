@@ -19,6 +19,8 @@ from deblur_core.errors import (
     ObjectNotFoundError,
     RestoreArchiveError,
     StorageError,
+    StorageFullError,
+    UnavailableError,
     UsageError,
 )
 
@@ -27,10 +29,15 @@ _READ_SECONDS = 60
 _ATTEMPTS = 5
 _CONNECTIONS = 32
 
-_ENDPOINT = re.compile(r"https?://([^\s/@]+@)?[\w.\-\[\]:]+(/\S*)?", re.IGNORECASE)
+_ENDPOINT = re.compile(r"(?P<scheme>https?://)([^\s/@]+@)?(?P<place>[\w.\-\[\]:]+(/\S*)?)", re.IGNORECASE)
 _BAD_CREDENTIALS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthFailure", "InvalidSecurity"}
 _OLD_CREDENTIALS = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
 _WRONG_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
+_PASSING = {
+    "RequestTimeout", "RequestTimeoutException", "SlowDown", "Throttling", "ThrottlingException",
+    "RequestLimitExceeded", "BandwidthLimitExceeded", "InternalError", "ServiceUnavailable", "OperationAborted",
+    "ConditionalRequestConflict", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch",
+}  # fmt: skip
 _GRANTS = {
     "ListObjectsV2": "s3:ListBucket",
     "HeadBucket": "s3:ListBucket",
@@ -58,13 +65,17 @@ os.register_at_fork(after_in_child=_forget_clients)
 
 
 def endpoint_from_environment() -> str | None:
-    """AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, None for Amazon's own; raises UsageError if it is no http(s) URL."""
+    """AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, None for Amazon's own; raises UsageError if it is no http(s) URL.
+
+    Without user name and password, if it has any: S3 has no use for them, and botocore's errors show the whole URL.
+    """
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         url = os.environ.get(name)
         if url:
-            if not _ENDPOINT.fullmatch(url):
+            parts = _ENDPOINT.fullmatch(url)
+            if not parts:
                 raise UsageError(f"{name} is no address of a server; write it as https://host or http://host:port")
-            return url.rstrip("/")
+            return f"{parts['scheme']}{parts['place']}".rstrip("/")
     return None
 
 
@@ -127,7 +138,7 @@ def explained(url: str, endpoint_url: str | None, key: str | None = None) -> Ite
     except S3DownloadFailedError as error:
         raise ObjectChangedError(f"{place} changed while it was downloaded; run again") from error
     except RetriesExceededError as error:
-        raise StorageError(f"{place}: the download broke off; run again") from error
+        raise UnavailableError(f"{place}: the download broke off; run again") from error
     except BotoCoreError as error:
         raise _from_client(error, place, endpoint_url) from error
 
@@ -154,7 +165,10 @@ def _from_answer(error: Any, url: str, place: str, key: str | None) -> StorageEr
     if code in _WRONG_REGION or status == 301:
         return StorageError(f"{place}: the bucket is in another region; set AWS_REGION to it")
     if status == 507 or code == "QuotaExceeded":
-        return StorageError(f"{place}: the store is full; free space or raise its quota")
+        return StorageFullError(f"{place}: the store is full; free space or raise its quota")
+    if status in (408, 429) or (status >= 500 and status != 501) or code in _PASSING:
+        said = f"{status} {code}" if code not in ("", str(status)) else f"{status}"
+        return UnavailableError(f"{place}: the store answers {said} again and again; run again once it is well")
     message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:200]
     return StorageError(f"{place}: the store answered {status} {code} to {error.operation_name}: {message}")
 
@@ -175,7 +189,10 @@ def _from_client(error: Exception, place: str, endpoint_url: str | None) -> Stor
         advice = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         return AccessDeniedError(f"{place}: no usable credentials ({type(error).__name__}); {advice}")
     if isinstance(error, (failures.HTTPClientError, failures.ConnectionError)):
-        host = urlsplit(endpoint_url).netloc.rpartition("@")[2] if endpoint_url else "Amazon S3"
+        host = urlsplit(endpoint_url).netloc if endpoint_url else "Amazon S3"
         advice = "check AWS_ENDPOINT_URL and the network"
-        return StorageError(f"{place}: cannot reach {host} ({type(error).__name__}); {advice}")
+        kind = StorageError if isinstance(error, failures.SSLError) else UnavailableError
+        return kind(f"{place}: cannot reach {host} ({type(error).__name__}); {advice}")
+    if isinstance(error, (failures.IncompleteReadError, failures.ChecksumError, failures.FlexibleChecksumError)):
+        return UnavailableError(f"{place}: the store's answer broke off or came damaged; run again")
     return StorageError(f"{place}: {type(error).__name__}: the request could not be made or its answer read; run again")

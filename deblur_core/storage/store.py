@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from deblur_core.errors import ObjectChangedError, ObjectNotFoundError, StorageError
+from deblur_core.storage.system_errors import from_system
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class ObjectStore(ABC):
                     shutil.copyfileobj(source, target, 1 << 20)
                 partial.replace(path)
             except OSError as error:
-                raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+                raise from_system("write", path, error) from error
             finally:
                 partial.unlink(missing_ok=True)
 

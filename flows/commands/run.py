@@ -5,15 +5,16 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from deblur_core.errors import RestoreArchiveError
-from deblur_core.manifests.videos import VideoRecord
 from deblur_core.models.registry import find_restorer
+from deblur_core.storage.keys import printable
 from flows.embedded_server import embedded_server
 from flows.inventory import Inventory, take_inventory
 from flows.quiet import prepare_environment
@@ -30,18 +31,18 @@ FRAME_SECONDS_ENCODE = 0.03
 _BLURRED_SHARE = 0.3
 
 
-def run(arguments: dict[str, Any], force: bool, dry_run: bool, as_json: bool) -> int:
+def run(arguments: dict[str, Any], force: bool, retry_failed: bool, dry_run: bool, as_json: bool) -> int:
     """Restores an archive and returns the exit code. Raises UsageError before anything is written."""
     started = time.monotonic()
     settings = resolve_settings(**arguments)
-    inventory = take_inventory(settings, new_run_id(), force, writes=not dry_run)
+    inventory = take_inventory(settings, new_run_id(), force, writes=not dry_run, retry_failed=retry_failed)
     if dry_run:
         _show_plan(inventory, as_json)
         return 0
     if not inventory.pending:
         summary = _nothing_to_do(inventory, time.monotonic() - started)
     else:
-        summary = _run_flow(settings, inventory, force, as_json)
+        summary = _run_flow(settings, inventory, force, retry_failed, as_json)
     if as_json:
         sys.stdout.write(json.dumps(summary.to_json()) + "\n")
     else:
@@ -51,10 +52,11 @@ def run(arguments: dict[str, Any], force: bool, dry_run: bool, as_json: bool) ->
 
 
 def _nothing_to_do(inventory: Inventory, seconds: float) -> Summary:
-    return summarize(inventory.job.run_id, seconds, list[VideoRecord](), len(inventory.done))
+    summary = summarize(inventory.job.run_id, seconds, inventory.given_up, len(inventory.done))
+    return replace(summary, not_retried=len(inventory.given_up))
 
 
-def _run_flow(settings: Settings, inventory: Inventory, force: bool, as_json: bool) -> Summary:
+def _run_flow(settings: Settings, inventory: Inventory, force: bool, retry_failed: bool, as_json: bool) -> Summary:
     prepare_environment(embedded_server=True)
     with embedded_server():
         from flows.progress_display import shown
@@ -65,9 +67,10 @@ def _run_flow(settings: Settings, inventory: Inventory, force: bool, as_json: bo
         if not as_json:
             context.run(watcher.set, shown)
         given = settings.model_dump(include=set(_FLOW_PARAMETERS), exclude_unset=True)
-        result = context.run(lambda: restore_archive(**given, force=force))
+        result = context.run(lambda: restore_archive(**given, force=force, retry_failed=retry_failed))
     failures = tuple(Failure(**failure) for failure in result["failures"])
-    return Summary(result["run_id"], result["seconds"], result["videos"], result["frames"], failures)
+    not_retried = len(inventory.given_up)
+    return Summary(result["run_id"], result["seconds"], result["videos"], result["frames"], failures, not_retried)
 
 
 _FLOW_PARAMETERS = (
@@ -121,11 +124,12 @@ def _show_plan(inventory: Inventory, as_json: bool) -> None:
     table = Table("video", "MB", "frames", "core seconds", "")
     for each in estimates:
         cost = "" if each.core_seconds is None else f"{each.core_seconds:.0f}"
-        table.add_row(each.video, f"{each.size_bytes / 1e6:.1f}", str(each.frames or ""), cost, each.note)
+        size = f"{each.size_bytes / 1e6:.1f}"
+        table.add_row(Text(printable(each.video)), size, str(each.frames or ""), cost, Text(printable(each.note)))
     console = Console()
     console.print(table)
     console.print(
-        f"{len(estimates)} videos would be done, {len(inventory.done)} are done already, {inventory.other_files} other "
-        f"files are left alone. About {total / 3600:.2f} core hours without a GPU if 30 % of the frames are blurred. "
-        "Nothing was written."
+        f"{len(estimates)} videos would be done, {len(inventory.done)} are done already, {len(inventory.given_up)} "
+        f"failed for good and are left alone, as are {inventory.other_files} other files. About {total / 3600:.2f} "
+        "core hours without a GPU if 30 % of the frames are blurred. Nothing was written."
     )

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -107,7 +108,8 @@ def test_the_threshold_is_compared_in_the_precision_of_the_labels(threshold: flo
 
 def test_rows_written_before_there_were_the_last_columns_are_read() -> None:
     table, metadata = from_bytes(records_to_bytes([RECORD]), "v")
-    older = to_bytes(table.drop_columns(["carried", "reencoded_because"]), metadata)
+    columns = ["carried", "reencoded_because", "failed_runs", "final_after_runs", "failed_by"]
+    older = to_bytes(table.drop_columns(columns), metadata)
     assert records_from_bytes(older, "v") == {RECORD.video: RECORD}
 
 
@@ -176,3 +178,30 @@ def test_new_records_replace_old_ones_of_the_same_video() -> None:
     assert after[RECORD.video].run_id == "later"
     assert after[FAILED.video] == FAILED
     assert old[RECORD.video].run_id == "run"
+
+
+def failing(**changes: Any) -> VideoRecord:
+    return replace(FAILED, **{"failed_runs": 1, "final_after_runs": 3, "failed_by": "program 1", **changes})
+
+
+def test_runs_that_failed_of_the_same_are_counted_each_once() -> None:
+    video = FAILED.video
+    after = merged({video: failing(run_id="first")}, [failing(run_id="second")])
+    assert after[video].failed_runs == 2
+    assert merged(after, [failing(run_id="second")])[video].failed_runs == 2
+    assert not after[video].is_final
+    third = merged(after, [failing(run_id="third")])[video]
+    assert (third.failed_runs, third.is_final) == (3, True)
+
+
+@pytest.mark.parametrize("change", ["source_etag", "fingerprint", "failed_by", "final_after_runs"])
+def test_a_failure_of_something_else_is_counted_from_one(change: str) -> None:
+    other = 1 if change == "final_after_runs" else "other"
+    after = merged({FAILED.video: failing(run_id="first")}, [failing(run_id="second", **{change: other})])
+    assert after[FAILED.video].failed_runs == 1
+
+
+@pytest.mark.parametrize(("final_after", "final"), [(1, True), (3, False), (None, False)])
+def test_what_is_final_at_once_later_or_never(final_after: int | None, final: bool) -> None:
+    assert failing(final_after_runs=final_after).is_final is final
+    assert not replace(RECORD, failed_runs=1, final_after_runs=final_after).is_final

@@ -12,8 +12,9 @@ RAY_AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 """They look for their node only now and then: up to a minute after a driver was killed alone."""
 
 
-def marked(mark: str) -> list[str]:
-    """Process ids and command lines of the living processes whose environment holds the mark."""
+def marked(mark: str, whole: bool = False) -> list[str]:
+    """Process ids and command lines of the living processes whose environment holds the mark. whole: else the first 120
+    letters of each."""
     wanted = f"{MARK}={mark}".encode()
     found = []
     for folder in Path("/proc").iterdir():
@@ -22,7 +23,7 @@ def marked(mark: str) -> list[str]:
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
                 if state != "Z" and wanted in (folder / "environ").read_bytes().split(b"\0"):
                     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    found.append(f"{folder.name} {command[:120]}")
+                    found.append(f"{folder.name} {command if whole else command[:120]}")
     return found
 
 

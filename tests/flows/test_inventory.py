@@ -9,6 +9,7 @@ import pytest
 
 from deblur_core.errors import UsageError
 from deblur_core.manifests.videos import VideoRecord, records_to_bytes
+from deblur_core.provenance.versions import making_version
 from flows.inventory import Inventory, take_inventory
 from flows.settings import resolve_settings
 from workers.job import VideoTask
@@ -117,11 +118,39 @@ def test_a_published_file_that_was_harmed_is_pending(archive: Path, harm: str) -
     assert names(take("in", "out").pending) == ["b.mp4"]
 
 
-def test_a_failed_video_is_tried_again(archive: Path) -> None:
+def failed(archive: Path, **how: Any) -> VideoRecord:
+    """b.mp4 failed in an earlier run, A.MOV was published."""
     first = take("in", "out")
     records = published(first, first.pending, archive / "out")
-    failed = replace(records["b.mp4"], status="failed", stage="plan", error="x", output=None, output_bytes=None)
-    write_records({**records, "b.mp4": failed}, archive / "out")
+    record = replace(
+        records["b.mp4"], status="failed", stage="plan", error="x", output=None, output_bytes=None, failed_runs=1,
+        **{"final_after_runs": 1, "failed_by": making_version(), **how},
+    )  # fmt: skip
+    write_records({**records, "b.mp4": record}, archive / "out")
+    return record
+
+
+@pytest.mark.parametrize("how", [{"final_after_runs": None}, {"final_after_runs": 3}, {"failed_by": "an older one"}])
+def test_a_video_whose_failure_may_pass_is_tried_again(archive: Path, how: dict[str, Any]) -> None:
+    failed(archive, **how)
+    inventory = take("in", "out")
+    assert (names(inventory.pending), inventory.given_up) == (["b.mp4"], ())
+
+
+def test_a_video_that_failed_for_good_is_left_alone_and_still_told(archive: Path) -> None:
+    record = failed(archive)
+    inventory = take("in", "out")
+    assert (inventory.pending, inventory.given_up, inventory.total) == ((), (record,), 2)
+    assert names(inventory.done) == ["films/A.MOV"]
+
+
+def test_a_video_that_failed_for_good_is_tried_again_when_asked_or_when_something_changed(archive: Path) -> None:
+    failed(archive)
+    settings = resolve_settings(source="in", destination="out")
+    assert names(take_inventory(settings, "run", retry_failed=True).pending) == ["b.mp4"]
+    assert len(take("in", "out", force=True).pending) == 2
+    assert len(take("in", "out", threshold=0.25).pending) == 2
+    (archive / "in" / "b.mp4").write_bytes(b"another version")
     assert names(take("in", "out").pending) == ["b.mp4"]
 
 

@@ -129,11 +129,23 @@ def test_nothing_temporary_is_left(mixed_run: MixedRun, command_line: CommandLin
     assert list((command_line.home / "temporary").glob("restore-archive*")) == []
 
 
-def test_the_next_run_skips_what_is_published_and_tries_the_failed_ones_again(
+def test_the_next_run_has_nothing_to_do_and_tells_of_those_that_failed_for_good(
+    mixed_run: MixedRun, command_line: CommandLine
+) -> None:
+    before = mixed_run.out.files()
+    again = command_line.run("run", mixed_run.source, mixed_run.out.folder)
+    assert again.code == 3
+    assert "0 restored, 0 unchanged (copied), 2 skipped, 3 failed" in again.stdout
+    assert all(f"FAILED {video} [" in again.stdout for video in BAD)
+    assert "3 of them failed for good in an earlier run and were not tried again" in again.stdout
+    assert mixed_run.out.files() == before
+
+
+def test_retry_failed_skips_what_is_published_and_tries_the_failed_ones_again(
     mixed_run: MixedRun, command_line: CommandLine, tmp_path: Path
 ) -> None:
     out = Destination(shutil.copytree(mixed_run.out.folder, tmp_path / "out"))
-    again = command_line.run("run", mixed_run.source, out.folder, "--json")
+    again = command_line.run("run", mixed_run.source, out.folder, "--json", "--retry-failed")
     summary = json.loads(again.stdout)
     assert again.code == 3
     assert summary["videos"] == {"total": 5, "restored": 0, "unchanged": 0, "skipped": 2, "failed": 3}

@@ -42,7 +42,7 @@ def test_every_setting_can_come_from_the_file(place: Path) -> None:
         'source = "in"\ndestination = "out"\nwork = "tmp"\nrestorer = "default"\nselector = "default"\n'
         'weights = "own.safetensors"\n'
         "threshold = 0.1\nstride = 2\nslow_motion = 1\nreencode = true\n"
-        'codec = "hevc"\ncrf = 20\ndevice = "cpu"\nsegment_frames = 50\nshard_videos = 3\n'
+        'codec = "hevc"\ncrf = 20\ndevice = "cpu"\nsegment_frames = 50\nshard_videos = 3\ndeadline_factor = 2.5\n'
         'ray_address = "auto"\nvideo_suffixes = ["MP4", ".mov"]\n'
     )
     settings = resolve_settings()
@@ -64,6 +64,7 @@ def test_every_setting_can_come_from_the_file(place: Path) -> None:
         ({"selector": "eyes"}, ("unknown selector 'eyes'", "there is default")),
         ({"codec": "h265"}, ("codec", "h265", "hevc")),
         ({"crf": 99.0}, ("crf", "99", "63")),
+        ({"deadline_factor": 0.0}, ("deadline_factor", "greater than 0")),
         ({"segment_frames": 0}, ("segment_frames", "greater than or equal to 1")),
     ],
 )

@@ -37,6 +37,14 @@ def test_the_exit_code_says_whether_a_video_failed() -> None:
     assert summarize("run", 1.0, [RESTORED], 0).exit_code == 0
 
 
+def test_what_was_not_tried_again_is_told_with_how_to() -> None:
+    said = " ".join(lines(replace(SUMMARY, not_retried=1), "out"))
+    assert "FAILED a.mp4 [plan]" in said
+    assert "1 of them failed for good in an earlier run and were not tried again" in said
+    assert "--retry-failed" in said
+    assert "not tried again" not in " ".join(lines(SUMMARY, "out"))
+
+
 def test_a_run_without_work_says_so() -> None:
     assert list(lines(summarize("run", 1.0, [], 3), "/out")) == [
         "Nothing to do: all 3 videos are published already and unchanged (/out)."

@@ -6,6 +6,7 @@ worker before the first actor (`worker_process_setup_hook`), not by the program 
 
 - poison.mp4 ends its actor each time it is deblurred.
 - unlucky.mp4 ends its actor twice; the third time it waits, until this program kills the node under it.
+- stuck.mp4 never comes back: a loop in native code that holds Python's lock, so that nothing in the process can end it.
 """
 
 import json
@@ -28,6 +29,7 @@ import ray  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from deblur_core.storage import open_store  # noqa: E402
+from workers.deadlines import Deadlines  # noqa: E402
 from workers.job import Job, RestoreOptions, VideoTask, new_run_id  # noqa: E402
 from workers.pipeline import Pipeline  # noqa: E402
 
@@ -35,9 +37,18 @@ WAIT_SECONDS = 120.0
 _STORE_BYTES = 80 << 20
 
 
+class ShortForOne(Deadlines):
+    """The usual deadlines, but for what is known never to end."""
+
+    def of(self, call: Any, state: Any, gmac_256: float = 0.0) -> float:
+        stuck = call.stage == "deblur" and state.task.video == "stuck.mp4"
+        return 2.0 if stuck else super().of(call, state, gmac_256)
+
+
 def let_some_clips_kill() -> None:
     """Runs in each worker: wraps the deblur stage, so that two clips do to their actor what is said above."""
     import os
+    import re
     import time
     from pathlib import Path
 
@@ -54,10 +65,13 @@ def let_some_clips_kill() -> None:
 
         def run(self, task: Any) -> Any:
             name = task.video.video
-            if name not in ("poison.mp4", "unlucky.mp4"):
+            if name not in ("poison.mp4", "unlucky.mp4", "stuck.mp4"):
                 return self._stage.run(task)
             with (attempts / name).open("a") as file:
                 file.write(ray.get_runtime_context().get_node_id() + "\n")
+            if name == "stuck.mp4":
+                (attempts / f"stuck-{os.getpid()}").touch()
+                re.match(r"(a+)+$", "a" * 64 + "b")
             attempt = len((attempts / name).read_text().split())
             if name == "poison.mp4" or attempt <= 2:
                 os._exit(1)
@@ -86,7 +100,8 @@ def main(source: Path, destination: Path, attempts: Path) -> dict[str, Any]:
     ray.init(address=cluster.address, log_to_driver=False, runtime_env=hook)
     options = RestoreOptions(threshold=0.0)
     work = destination / "_restore" / "work"
-    pipeline = Pipeline(Job(new_run_id(), str(source), str(destination), str(work), options))
+    job = Job(new_run_id(), str(source), str(destination), str(work), options)
+    pipeline = Pipeline(job, deadlines=ShortForOne())
     try:
         pipeline.start()
         return _lose_a_node(pipeline, cluster, source, attempts)
@@ -102,8 +117,11 @@ def _lose_a_node(pipeline: Pipeline, cluster: Cluster, source: Path, attempts: P
     trusted, stranger = (
         _ask_for_health(cluster.address, RAY_AUTH_TOKEN=token) for token in (os.environ["RAY_AUTH_TOKEN"], "0" * 64)
     )
-    futures = pipeline.submit([videos["poison.mp4"], videos["calm.mp4"]])
-    futures[0].result(timeout=WAIT_SECONDS)
+    futures = pipeline.submit([videos["poison.mp4"], videos["calm.mp4"], videos["stuck.mp4"]])
+    for future in futures:
+        future.result(timeout=WAIT_SECONDS)
+    hung = [path.name.removeprefix("stuck-") for path in attempts.glob("stuck-*")]
+    _wait_for(lambda: not any(Path("/proc", pid).exists() for pid in hung))
     futures += pipeline.submit([videos["unlucky.mp4"]])
     doomed = _wait_for(lambda: _nodes(attempts / "unlucky.mp4")[2:])[0]
     before = _wait_for(lambda: actors if len((actors := pipeline.actors())["deblur"]) == 3 else None)
@@ -112,7 +130,8 @@ def _lose_a_node(pipeline: Pipeline, cluster: Cluster, source: Path, attempts: P
     records = [future.result(timeout=WAIT_SECONDS).record for future in futures]
     return {
         "records": {record.video: asdict(record) for record in records},
-        "attempts": {name: len(_nodes(attempts / name)) for name in ("poison.mp4", "unlucky.mp4")},
+        "attempts": {name: len(_nodes(attempts / name)) for name in ("poison.mp4", "unlucky.mp4", "stuck.mp4")},
+        "hung": hung,
         "doomed": doomed,
         "before": {pool: [asdict(report) for report in reports] for pool, reports in before.items()},
         "health": {"token": trusted.wait(WAIT_SECONDS), "another token": stranger.wait(WAIT_SECONDS)},

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 RUN_SECONDS = 240
-CLIPS = ("calm.mp4", "late.mp4", "poison.mp4", "unlucky.mp4")
+CLIPS = ("calm.mp4", "late.mp4", "poison.mp4", "unlucky.mp4", "stuck.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,17 @@ def test_a_segment_that_kills_its_actor_is_set_aside_after_three_deaths(
     assert (record["status"], record["stage"]) == ("failed", "deblur")
     assert "poison.mp4: frames 0 to 23 killed its worker 3 times" in record["error"]
     assert not (folders[1] / "poison.mp4").exists()
+
+
+def test_a_segment_that_never_ends_is_set_aside_and_its_processes_are_gone(
+    facts: dict[str, Any], folders: tuple[Path, Path]
+) -> None:
+    record = facts["records"]["stuck.mp4"]
+    assert facts["attempts"]["stuck.mp4"] == 3
+    assert len(facts["hung"]) == 3  # that they are gone, the program itself has waited for
+    assert (record["status"], record["stage"]) == ("failed", "deblur")
+    assert "stuck.mp4: frames 0 to 23 did not end in time 3 times" in record["error"]
+    assert not (folders[1] / "stuck.mp4").exists()
 
 
 def test_a_lost_node_does_not_count_against_a_segment(facts: dict[str, Any]) -> None:

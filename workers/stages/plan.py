@@ -6,7 +6,7 @@ What was published as asked before is not planned again; if its record is missin
 import json
 import logging
 
-from deblur_core.errors import DeclinedVideoError, ObjectNotFoundError, StorageError, VideoError
+from deblur_core.errors import DeclinedVideoError, StorageError, UnavailableError, VideoError
 from deblur_core.manifests.frames import from_bytes
 from deblur_core.manifests.videos import VideoRecord
 from deblur_core.provenance.sidecar import sidecar_key
@@ -45,7 +45,7 @@ class PlanStage:
                 self._stores.work.put(self._job.index_key(task), index_to_bytes(index))
         segments = plan_segments(index, self._job.options.segment_frames)
         spans = tuple((segment.first_frame, segment.stop_frame) for segment in segments)
-        return Planned(spans, None, self._cannot_rebuild(task, info)), reused
+        return Planned(spans, None, self._cannot_rebuild(task, info), info.width * info.height), reused
 
     def _cannot_rebuild(self, task: VideoTask, info: VideoInfo) -> str | None:
         options = self._job.options
@@ -65,7 +65,9 @@ class PlanStage:
         key = self._job.manifest_key(task)
         try:
             table, metadata = from_bytes(self._stores.destination.read(key), key)
-        except (ObjectNotFoundError, StorageError):
+        except UnavailableError:
+            raise  # what was published must not be made again because the store did not answer
+        except StorageError:
             return None
         if metadata.get("fingerprint") != self._job.fingerprint or metadata.get("source_etag") != task.etag:
             return None

@@ -3,7 +3,8 @@
 The four Swift servers (account, container, object and the proxy that speaks S3 through `s3api`) run as green threads
 over one disk folder with one replica. It prints `ready http://127.0.0.1:PORT` once it answers; PORT 0 takes a free one.
 With `--while-parent-lives` it ends when the process that started it does, however that one died.
-It knows nothing of pytest and nothing of this project. The one account is `test:tester` with the secret `testing`.
+It knows nothing of pytest and nothing of this project. The one account is `test:tester` with the secret
+`canary-of-the-store`, a word that is found wherever it should not be.
 DATA_DIR must lie on a filesystem with user extended attributes (ext4, xfs), where Swift keeps its metadata.
 """
 
@@ -57,7 +58,7 @@ use = egg:swift#catch_errors
 use = egg:swift#listing_formats
 [filter:tempauth]
 use = egg:swift#tempauth
-user_test_tester = testing .admin
+user_test_tester = canary-of-the-store .admin
 [filter:slo]
 use = egg:swift#slo
 [filter:s3api]

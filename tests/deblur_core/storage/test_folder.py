@@ -1,5 +1,6 @@
 """What only a folder can get wrong: links, killed writers, rights, odd names, files that change in place."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,8 @@ from deblur_core.errors import (
     ObjectChangedError,
     ObjectNotFoundError,
     StorageError,
+    StorageFullError,
+    UnavailableError,
 )
 from deblur_core.storage import ObjectStore, open_store
 
@@ -269,6 +272,54 @@ def test_a_folder_without_rights_is_denied(root: Path) -> None:
         for ask in (store.check_writable, lambda: store.put("j", b""), lambda: store.read("k"), lambda: keys(store)):
             with pytest.raises(AccessDeniedError, match="not allowed to"):
                 ask()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "words"),
+    [
+        (errno.ENOSPC, StorageFullError, "No space left on device; free space there"),
+        (errno.EDQUOT, StorageFullError, "free space there"),
+        (errno.EROFS, AccessDeniedError, "Read-only file system; change its rights or choose another place"),
+        (errno.EIO, UnavailableError, "once the disk or the network is well"),
+        (errno.ESTALE, UnavailableError, "once the disk or the network is well"),
+        (errno.EFBIG, StorageError, "File too large"),
+    ],
+)
+def test_a_disk_that_refuses_while_it_is_written_to_is_told_and_leaves_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[StorageError], words: str
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    store = open_store(root)
+    store.put("k", b"before")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", refuse)
+        with pytest.raises(kind, match=words) as caught:
+            store.put("k", b"after")
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
+    assert store.read("k") == b"before"
+    assert [path.name for path in root.rglob("*")] == ["k"]
+
+
+def test_a_store_whose_links_lead_in_a_circle_says_so(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    for place in (tmp_path / "one", tmp_path / "one" / "below"):
+        store = open_store(place)
+        for ask in (store.check_writable, lambda store=store: store.put("k", b"")):
+            with pytest.raises(StorageError, match="symbolic links in a circle; name the place itself"):
+                ask()
+
+
+def test_a_link_that_leads_in_a_circle_is_no_object(root: Path) -> None:
+    (root / "loop.mp4").symlink_to(root / "loop.mp4")
+    store = open_store(root)
+    store.put("k", b"x")
+    assert keys(store) == ["k"]
+    with pytest.raises(StorageError, match="in a circle"):
+        store.head("loop.mp4")
 
 
 @contextmanager

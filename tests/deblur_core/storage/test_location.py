@@ -113,3 +113,11 @@ def test_a_whole_bucket_is_no_single_object() -> None:
 def test_a_store_names_itself_as_it_was_typed(text: str) -> None:
     assert open_store(text).url == text
     assert open_store(parse_location(text)).url == text
+
+
+def test_places_whose_links_lead_in_a_circle_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    loop, other = parse_location(tmp_path / "loop" / "out"), parse_location(tmp_path)
+    for ask in (lambda: loop.is_inside(other), lambda: other.is_inside(loop)):
+        with pytest.raises(UsageError, match="symbolic links in a circle"):
+            ask()
