@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: install demo restore test lint bench fidelity clean
+.PHONY: install demo restore test lint bench long browser fidelity clean
 
 install: $(STAMP)
 
@@ -38,6 +38,14 @@ test: lint
 # What docs/measurements.md reports, measured here: stages one by one and the whole run, one 720p clip.
 bench: $(STAMP)
 	$(BIN)/python -m flows.measure stages
+
+# Memory and temporary data while an hour of 1080p is restored; takes hours, 15 GB of disk, and wants Linux.
+long: $(STAMP)
+	$(BIN)/python -m flows.measure long
+
+# What was restored, played and sought in Chromium; skipped where there is none.
+browser: $(DEV)
+	$(BIN)/python -m pytest -m browser -rs tests/browser
 
 # What becomes of every kind of video: the whole matrix, and each file of a folder (make fidelity ODD_MEDIA=folder).
 # Writes docs/fidelity.md; `make test` runs the quick part.

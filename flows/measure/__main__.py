@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 
@@ -42,6 +43,11 @@ def main() -> int:
     pictures = commands.add_parser("pictures", help="each restorer's details of the demonstration, for docs/models.md")
     pictures.add_argument("--demo", type=Path, default=Path("demo"), help="what make demo left [demo]")
     pictures.add_argument("--out", type=Path, default=Path("docs/images/restorers.jpg"))
+    long = commands.add_parser("long", help="memory and temporary data while hours of video are restored")
+    long.add_argument("--work", type=Path, default=Path("scratch/measure-long"))
+    long.add_argument("--minutes", type=float, default=60.0, help="of film [60]")
+    long.add_argument("--rate", type=Fraction, default=Fraction(25), help="frames a second, a multiple of 5/8 [25]")
+    long.add_argument("--only", help="the one film whose name begins so: 1080p or 144p")
     arguments = parser.parse_args()
     logging.getLogger("libav").setLevel(logging.CRITICAL)
     from deblur_core.errors import RestoreArchiveError
@@ -68,6 +74,10 @@ def _measure(arguments: argparse.Namespace) -> int:
 
         given = arguments
         return measure_ablations(given.data, given.work, given.minutes_each, given.steps, given.only)
+    if arguments.command == "long":
+        from flows.measure.long import measure_long
+
+        return measure_long(arguments.work, arguments.minutes, arguments.rate, arguments.only)
     if arguments.command == "pictures":
         from flows.measure.pictures import measure_pictures
 
