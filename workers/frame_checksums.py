@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from deblur_core.storage import ObjectStore
 from deblur_core.video.framemd5 import FrameChecksums, checksum_keys, result_lines, source_lines
@@ -65,8 +64,8 @@ def remove_frame_checksums(job: Job, destination: ObjectStore, former: str, publ
 
 
 def _put(destination: ObjectStore, key: str, lines: Iterable[str]) -> None:
-    with TemporaryDirectory(prefix="restore-archive-") as folder:
-        path = Path(folder) / "framemd5"
+    with destination.scratch_folder() as folder:
+        path = folder / "framemd5"
         with path.open("w", encoding="ascii", newline="\n") as file:
             file.writelines(lines)
         destination.put_file(key, path)

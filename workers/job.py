@@ -139,7 +139,7 @@ class Job:
         return f"{video.video}/{hashlib.sha256(video.etag.encode()).hexdigest()[:16]}/"
 
     def index_key(self, video: VideoTask) -> str:
-        return f"{self.video_prefix(video)}index-3.parquet"
+        return f"{self.video_prefix(video)}index-4.parquet"
 
     def labels_key(self, video: VideoTask, first: int, stop: int) -> str:
         return f"{self.video_prefix(video)}labels-{self.labels_hash}/{first:09d}-{stop:09d}.parquet"

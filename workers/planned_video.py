@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deblur_core.errors import StorageError
 from deblur_core.storage import ObjectInfo, ObjectStore, open_store
 from deblur_core.video.index import Segment, VideoIndex, plan_segments
 from deblur_core.video.probe import VideoInfo, probe
@@ -63,7 +64,8 @@ class PlannedVideos:
         """Raises ObjectNotFoundError when the video was never planned."""
         planned = self._kept.pop(video, None)
         if planned is None:
-            index = index_from_bytes(self._stores.work.read(self._job.index_key(video)))
+            key = self._job.index_key(video)
+            index = index_from_bytes(self._stores.work.read(key), key)
             with open_video(self._stores.source, video) as file:
                 info = probe(file, video.video)
             planned = PlannedVideo(info, index, plan_segments(index, self._job.options.segment_frames))
@@ -84,6 +86,9 @@ def index_to_bytes(index: VideoIndex) -> bytes:
             "is_boundary": pa.array([number in starts for number in numbers], pa.bool_()),
             "boundary_dts": pa.array([starts.get(number) for number in numbers], pa.int64()),
             "gop": pa.array(index.gop if index.gop is not None else [None] * len(numbers), pa.int32()),
+            "refers_back": pa.array(
+                index.refers_back if index.refers_back is not None else [None] * len(numbers), pa.bool_()
+            ),
             "is_cut": pa.array(index.is_cut if index.is_cut is not None else [None] * len(numbers), pa.bool_()),
         }
     )
@@ -99,12 +104,21 @@ def index_to_bytes(index: VideoIndex) -> bytes:
     return buffer.getvalue()
 
 
-def index_from_bytes(data: bytes) -> VideoIndex:
-    """The reverse of `index_to_bytes`."""
+def index_from_bytes(data: bytes, where: str) -> VideoIndex:
+    """The reverse of `index_to_bytes`. Raises StorageError naming `where` if it is no such file."""
+    try:
+        return _index_from_bytes(data)
+    except (pa.ArrowException, ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError) as cause:
+        raise StorageError(f"{where} is not a readable index: it was altered; delete it and run again") from cause
+
+
+def _index_from_bytes(data: bytes) -> VideoIndex:
     table = pq.read_table(pa.BufferReader(data))
-    facts = json.loads(table.schema.metadata[b"index"])
+    facts = json.loads((table.schema.metadata or {})[b"index"])
     boundaries = np.flatnonzero(table["is_boundary"].to_numpy(zero_copy_only=False))
     dts = table["boundary_dts"].take(pa.array(boundaries)).to_pylist()
+    if not table.num_rows or not len(boundaries) or boundaries[0]:
+        raise ValueError("an index begins with a frame at which decoding can start")
     return VideoIndex(
         pts=table["pts"].to_numpy(),
         is_keyframe=table["is_keyframe"].to_numpy(zero_copy_only=False),
@@ -116,5 +130,6 @@ def index_from_bytes(data: bytes) -> VideoIndex:
         made_by_decoding=facts["made_by_decoding"],
         gop=None if table["gop"].null_count else table["gop"].to_numpy(),
         is_cut=None if table["is_cut"].null_count else table["is_cut"].to_numpy(zero_copy_only=False),
+        refers_back=(None if table["refers_back"].null_count else table["refers_back"].to_numpy(zero_copy_only=False)),
         gop_hindrance=facts["gop_hindrance"],
     )

@@ -211,6 +211,15 @@ def _converted(planned: PlannedVideo, rebuilt: Rebuilt) -> tuple[Converted, ...]
     if muxer not in info.container.split(","):
         found.append(Converted("container", info.container, muxer, "all packets were put into the other container"))
     found += [
+        Converted(
+            what=f"audio stream {sound.index}",
+            before=sound.before,
+            after=sound.after,
+            how=f"the container does not hold it as it was; all {sound.samples} samples are the same",
+        )
+        for sound in rebuilt.findings.others.sounds
+    ]
+    found += [
         Converted(what, "in the source", "in the result", "the container's muxer made it anew from what it stands for")
         for what in rebuilt.findings.others.rewritten
     ]

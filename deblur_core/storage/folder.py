@@ -6,7 +6,8 @@ it has atomic rename and steady inode numbers.
 - ETag: size, modification time in nanoseconds and inode number. It costs one `stat` and never reads the file. A program
   that rewrites a file in place and then sets the old time back goes unnoticed.
 - Writing: into `_restore/tmp/` under the root, flushed to the disk, then renamed into place. The last writer takes that
-  folder away. A killed writer leaves a file there, which is never listed; `clean_up_partial` removes it.
+  folder away. A killed writer leaves a file there, which is never listed; `clean_up_partial` removes it. Scratch
+  folders lie there too, so that what is made in them is moved into place, not copied.
 - put_if_absent gives a finished file a second name, which never replaces one. Without hard links it is not atomic.
 - Symbolic links: one to a file inside the root is an object; folders behind links are not listed; nothing outside the
   root is read or written, whatever a link says.
@@ -14,37 +15,39 @@ it has atomic rename and steady inode numbers.
   raises ObjectNotFoundError, and the message says to rename it.
 """
 
-import errno
 import io
 import os
+import shutil
 import stat
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from deblur_core.errors import (
     BucketNotFoundError,
     ObjectNotFoundError,
     StorageError,
+    StorageFullError,
 )
 from deblur_core.storage import spelling
 from deblur_core.storage.keys import TEMPORARY_PREFIX, check_key, check_prefix
 from deblur_core.storage.links import resolved
+from deblur_core.storage.naming import TakenError, flush_folder, in_made_folder, last_written, link
 from deblur_core.storage.pinned_file import COPY_BYTES, PinnedFile, copy_content
-from deblur_core.storage.store import ObjectInfo, ObjectStore, changed, check_range, refuse_everything
-from deblur_core.storage.system_errors import from_system
-
-Result = TypeVar("Result")
-
-_PARENT_ATTEMPTS = 20
-
-
-class _TakenError(Exception):
-    """Another writer has given an object this key."""
+from deblur_core.storage.store import (
+    SCRATCH_PREFIX,
+    ObjectInfo,
+    ObjectStore,
+    changed,
+    check_range,
+    refuse_everything,
+)
+from deblur_core.storage.system_errors import from_system, no_room
 
 
 class FolderObjectStore(ObjectStore):
@@ -118,18 +121,36 @@ class FolderObjectStore(ObjectStore):
         return self._write(key, lambda file: file.write(data))
 
     def put_file(self, key: str, path: Path) -> ObjectInfo:
+        if path.parent.parent == self.root / TEMPORARY_PREFIX:
+            return self._take(key, path)
         try:
             with path.open("rb") as source:
                 return self._write(key, lambda file: copy_content(source, file))
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
 
+    @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        above = self.root / TEMPORARY_PREFIX
+        self._refuse_outside(above)
+        with self._explained("write to", above):
+            folder = Path(in_made_folder(above, lambda: tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=above)))
+        try:
+            yield folder
+        except Exception as error:
+            if no_room(error) and not isinstance(error, StorageFullError):
+                raise StorageFullError(f"no room left in {self.url}: free space there and run again") from error
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._remove_empty_folders(above)
+
     def put_if_absent(self, key: str, data: bytes) -> bool:
         if self.exists(key):
             return False
         try:
-            self._write(key, lambda file: file.write(data), publish=_link)
-        except _TakenError:
+            self._write(key, lambda file: file.write(data), publish=link)
+        except TakenError:
             return False
         return True
 
@@ -178,8 +199,8 @@ class FolderObjectStore(ObjectStore):
                 partials += folder.iterdir()
             for partial in partials:
                 with suppress(FileNotFoundError):
-                    if partial.lstat().st_mtime <= time.time() - older_than_seconds:
-                        partial.unlink()
+                    if last_written(partial) <= time.time() - older_than_seconds:
+                        shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
                         count += 1
         self._remove_empty_folders(folder)
         return count
@@ -219,15 +240,26 @@ class FolderObjectStore(ObjectStore):
                 with file:
                     fill(file)
                     file.flush()
-                    os.fsync(file.fileno())
-                    info = _info(key, os.fstat(file.fileno()))
-                self._refuse_other_spelling(path, temporary)
-                _in_made_folder(path.parent, lambda: publish(temporary, path))
+                    info = _flushed(key, file)
+                self._name(temporary, path, publish)
             finally:
                 temporary.unlink(missing_ok=True)
                 self._remove_empty_folders(temporary.parent)
-            _flush_folder(path.parent)
             return info
+
+    def _take(self, key: str, scratch: Path) -> ObjectInfo:
+        """What lies on this filesystem already needs no copy."""
+        path = self._path(key)
+        with self._explained("write", path):
+            with scratch.open("r+b") as file:
+                info = _flushed(key, file)
+            self._name(scratch, path, os.replace)
+            return info
+
+    def _name(self, temporary: Path, path: Path, publish: Callable[[Path, Path], None]) -> None:
+        self._refuse_other_spelling(path, temporary)
+        in_made_folder(path.parent, lambda: publish(temporary, path))
+        flush_folder(path.parent)
 
     def _refuse_other_spelling(self, path: Path, temporary: Path) -> None:
         if spelling.ignores_case(temporary):
@@ -241,7 +273,7 @@ class FolderObjectStore(ObjectStore):
     def _create_temporary(self) -> tuple[Path, BinaryIO]:
         path = self.root / TEMPORARY_PREFIX / f".partial-{uuid.uuid4().hex}"
         self._refuse_outside(path.parent)
-        return path, _in_made_folder(path.parent, lambda: path.open("xb"))
+        return path, in_made_folder(path.parent, lambda: path.open("xb"))
 
     def _remove_empty_folders(self, folder: Path) -> None:
         """Object stores have no empty folders, so the ones that nothing is left in go too, up to the root."""
@@ -257,6 +289,12 @@ class FolderObjectStore(ObjectStore):
             yield
         except OSError as error:
             raise from_system(doing, path, error) from error
+
+
+def _flushed(key: str, file: BinaryIO) -> ObjectInfo:
+    """The facts of a file whose content is on the disk."""
+    os.fsync(file.fileno())
+    return _info(key, os.fstat(file.fileno()))
 
 
 def _etag(status: os.stat_result) -> str:
@@ -275,55 +313,3 @@ def _leads_into(root: Path, link: Path) -> bool:
 
 def _text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def _link(temporary: Path, path: Path) -> None:
-    """Give the file a second name, which unlike a rename never replaces what is there."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError as error:
-        if path.is_dir():
-            raise IsADirectoryError(error.errno, error.strerror, str(path)) from error
-        raise _TakenError from error
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
-            raise
-        _create(temporary, path)
-
-
-def _create(temporary: Path, path: Path) -> None:
-    """What a filesystem without hard links (exFAT, some network shares) has instead: one process makes the file.
-
-    Not atomic: for a moment a reader may see it empty. Only for the small objects of `put_if_absent`.
-    """
-    try:
-        with path.open("xb") as file:
-            file.write(temporary.read_bytes())
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError as error:
-        raise _TakenError from error
-
-
-def _in_made_folder(folder: Path, act: Callable[[], Result]) -> Result:
-    """Do what needs `folder`, which a delete in another process may remove while or as soon as it is made."""
-    for attempt in range(_PARENT_ATTEMPTS):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            return act()
-        except (FileNotFoundError, FileExistsError):
-            if attempt == _PARENT_ATTEMPTS - 1:
-                raise
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename last through a power cut."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return  # what was renamed has been deleted since, and its folder with it
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -35,7 +35,7 @@ from deblur_core.storage.store import ObjectInfo, ObjectStore, changed, check_ra
 from deblur_core.storage.system_errors import from_system
 
 _BODY_BACKOFF = Backoff(attempts=4, first_seconds=0.2, most_seconds=2.0)
-_CONFLICT_ATTEMPTS = 5
+_CONFLICT_BACKOFF = Backoff(attempts=5, first_seconds=0.1, most_seconds=2.0)
 _OPENSTACK_HEADER = "x-openstack-request-id"
 _SETTLE_SECONDS = 1.0
 _KEYS_OF_A_DELETE = 1000
@@ -157,7 +157,7 @@ class S3ObjectStore(ObjectStore):
         name = self._name(key)
         writer = uuid.uuid4().hex
         with explained(self.url, self.endpoint_url, key):
-            for attempt in range(_CONFLICT_ATTEMPTS):
+            for attempt in range(_CONFLICT_BACKOFF.attempts):
                 began = time.monotonic()
                 try:
                     answer = self._client.put_object(
@@ -169,9 +169,9 @@ class S3ObjectStore(ObjectStore):
                         retried = error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
                         return retried and self._was_written_by(writer, name)
                     # Two writers at the very same time: Amazon tells one of them to ask again.
-                    if http_status(error) != 409 or attempt == _CONFLICT_ATTEMPTS - 1:
+                    if http_status(error) != 409 or attempt == _CONFLICT_BACKOFF.attempts - 1:
                         raise
-                    time.sleep(0.05 * 2**attempt)
+                    time.sleep(_CONFLICT_BACKOFF.pause_seconds(attempt + 1))
                 else:
                     if _OPENSTACK_HEADER not in answer["ResponseMetadata"]["HTTPHeaders"]:
                         return True

@@ -14,12 +14,17 @@ import shutil
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from deblur_core.errors import ObjectChangedError, ObjectNotFoundError, StorageError
 from deblur_core.storage.system_errors import from_system
+
+SCRATCH_PREFIX = "restore-archive-"
+"""How the names of scratch folders begin."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,16 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def put_file(self, key: str, path: Path) -> ObjectInfo:
-        """Write the local file `path` as an object, replacing one of the same key. Atomic at any size."""
+        """Write the local file `path` as an object, replacing one of the same key. Atomic at any size.
+
+        A file of this store's `scratch_folder` may be gone afterwards: it need not be there twice.
+        """
+
+    @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        """An empty local folder for files on their way here, removed at the end with what is left in it."""
+        with TemporaryDirectory(prefix=SCRATCH_PREFIX) as folder:
+            yield Path(folder)
 
     @abstractmethod
     def put_if_absent(self, key: str, data: bytes) -> bool:

@@ -54,11 +54,16 @@ def input_options() -> dict[str, str]:
     return {
         "protocol_whitelist": "none",
         "format_whitelist": ",".join(sorted(DEMUXERS)),
-        "codec_whitelist": ",".join(sorted(VIDEO_DECODERS | _OTHER_DECODERS)),
+        **decoder_options(),
         "enable_drefs": "0",
         # Some demuxers leave the rest out without a word: one more than is allowed shows that there are too many.
         "max_streams": str(limits.LIMITS.streams + 1),
     }
+
+
+def decoder_options() -> dict[str, str]:
+    """FFmpeg's option for a decoder: it does not open if it is not on the list."""
+    return {"codec_whitelist": ",".join(sorted(VIDEO_DECODERS | _OTHER_DECODERS))}
 
 
 def check_decoder(decoder: str, name: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from deblur_core.errors import VerificationError
 from deblur_core.video.bits import BitstreamError
-from deblur_core.video.carried_packets import source_packets
+from deblur_core.video.carried_packets import in_new_order, source_packets
 from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.joining import parameter_sets
 from deblur_core.video.nal_units import has_start_codes
@@ -29,10 +29,10 @@ def compare_carried(
     """
     _compare_headers(source, result, name)
     frames, digests, decoding_times = array("q"), bytearray(), array("q")
-    for packet, frame in source_packets(source, times, name):
+    for packet, frame, dts in in_new_order(source_packets(source, times, name), stay):
         frames.append(frame)
         digests += _digest(memoryview(packet))
-        decoding_times.append(packet.dts or 0)
+        decoding_times.append(dts or 0)
     count = 0
     with open_input(result, name) as container:
         stream = main_video_stream(container, name)

@@ -1,7 +1,8 @@
 """Puts encoded GOPs into the places of the source's own, between packets of the source that stay byte for byte.
 
-Every packet keeps its place in decoding order with its decoding time; an encoded GOP takes over the decoding times of
-the packets that it replaces. It knows no container but for whether that stores decoding times.
+Every packet keeps its place in decoding order with its decoding time, but for pictures that start open GOPs
+(`in_new_order`); an encoded GOP takes over the decoding times of the packets that it replaces. It knows no container
+but for whether that stores decoding times.
 """
 
 from __future__ import annotations
@@ -59,17 +60,19 @@ def joined_packets(
     pace = max(int(durations[0]), 1)
     waiting: Packet | None = None
     try:
-        for place, (packet, frame) in enumerate(source_packets(carried.source, times, name)):
+        slots = in_new_order(source_packets(carried.source, times, name), carried.stay)
+        for place, (packet, frame, dts) in enumerate(slots):
             if carried.stay[frame]:
                 timed = packet
+                timed.dts = dts
                 if waiting is not None:
                     yield patches.ended(waiting, packet)
                 waiting = None
             else:
                 timed, number = patches.next(packet if place == 0 else None)
                 shown = int(encoded[number])
-                timed.pts, timed.dts = int(times.pts[shown]), packet.dts
-                timed.duration = int(durations[shown])
+                timed.pts, timed.dts = int(times.pts[shown]), dts
+                timed.duration, timed.time_base = int(durations[shown]), times.time_base
                 if shown in metadata:
                     timed = with_metadata(timed, metadata[shown])
             timed.time_base = times.time_base
@@ -128,6 +131,32 @@ class _Patches:
 
     def _framed(self, own: Iterable[bytes | memoryview]) -> bytes:
         return b"".join(map(started if self._has_start_codes else framed, own))
+
+
+def in_new_order(packets: Iterator[tuple[Packet, int]], stay: np.ndarray) -> Iterator[tuple[Packet, int, int | None]]:
+    """Packets of the source with the numbers of their frames as they follow each other in the joined stream, each with
+    the decoding time of its new place.
+
+    That is their order, but that encoded frames which are shown before the one that stays in front of them (those that
+    led in an open GOP) are decoded before it, too: they do not refer to it any more, and it starts anew.
+    """
+    held: tuple[Packet, int, int | None] | None = None
+    for packet, frame in packets:
+        dts = packet.dts
+        if held is not None:
+            kept, shown, place = held
+            if not stay[frame] and frame < shown:
+                yield packet, frame, place
+                held = kept, shown, dts
+                continue
+            yield held
+            held = None
+        if stay[frame]:
+            held = packet, frame, dts
+        else:
+            yield packet, frame, dts
+    if held is not None:
+        yield held
 
 
 def source_packets(source: Source, times: FrameTimes, name: str) -> Iterator[tuple[Packet, int]]:

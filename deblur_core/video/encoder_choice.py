@@ -23,6 +23,7 @@ _TAKES_ODD_SIZES = {"libvpx-vp9", "ffv1"}
 _DEFAULT_CRF = {"libx264": 16.0, "libx265": 18.0, "libsvtav1": 18.0, "libvpx-vp9": 10.0, "ffv1": 0.0}
 _DEFAULT_PRESET = {"libx264": "veryfast", "libx265": "ultrafast", "libsvtav1": "8", "libvpx-vp9": "8", "ffv1": ""}
 _SMALLEST_AV1 = 64
+_LEAST_SIDE = 2
 _UNSPECIFIED_MATRIX = 2  # AVCOL_SPC_UNSPECIFIED
 _CRF_LIMIT = {"libx264": 51, "libx265": 51, "libsvtav1": 63, "libvpx-vp9": 63, "ffv1": 63}
 _DEFAULT_RATE = Fraction(25)
@@ -95,6 +96,7 @@ def choose_encoder(info: VideoInfo, container_suffix: str, settings: EncodeSetti
     settings = settings or EncodeSettings()
     _check_settings(settings)
     _decline_interlaced(info)
+    _decline_lines(info)
     pixel_format = plain_name(info.pixel_format)
     muxer = muxer_for("result" + container_suffix)
     if settings.codec == "auto":
@@ -151,6 +153,13 @@ def _check_settings(settings: EncodeSettings) -> None:
 def _decline_interlaced(info: VideoInfo) -> None:
     if info.interlaced:
         raise DeclinedVideoError("the video is interlaced: its frames are two moments in one; deinterlace it first")
+
+
+def _decline_lines(info: VideoInfo) -> None:
+    if min(info.width, info.height) < _LEAST_SIDE:
+        raise DeclinedVideoError(
+            f"its pictures of {info.width}x{info.height} are lines of pixels, where nobody can tell blurred from sharp"
+        )
 
 
 def _decline_lost_metadata(info: VideoInfo, encoder: str) -> None:

@@ -24,10 +24,13 @@ _HEVC_ENDS = (hevc.END_OF_SEQUENCE, 37)
 
 class Mark(NamedTuple):
     """What a packet says. starts: a GOP, as far as it can tell; goes_back: the GOP in which it is needs the one
-    before, however it started."""
+    before, however it started; leads: it is shown before the picture that starts its GOP; refers_back: what leads in
+    its GOP needs the one before."""
 
     starts: bool
-    goes_back: bool
+    goes_back: bool = False
+    leads: bool = False
+    refers_back: bool = False
 
 
 class Marker(Protocol):
@@ -64,12 +67,12 @@ class H264Marker:
         starts = picture == h264.IDR_SLICE
         if self._in_band:
             _require_delimited(units, h264.kind_of(units[0]) == h264.DELIMITER, self._sets if starts else set())
-        return Mark(starts, False)
+        return Mark(starts)
 
 
 class HevcMarker:
-    """A GOP goes from one random access point to the next: IDR, BLA, and CRA without leading pictures that refer to
-    what came before (RASL; 3.122 of H.265). They follow it before all others, so it is known in time.
+    """A GOP goes from one random access point to the next: IDR, BLA or CRA. Leading pictures of a CRA picture may refer
+    to what came before it (RASL, 3.122 of H.265): no other picture needs them.
 
     In transport streams CRA never starts one: what must end the sequence before it would be taken for a part of it.
     """
@@ -100,11 +103,14 @@ class HevcMarker:
         if starts:
             is_first = self._point is None
             self._point, self._starts_anew = picture, picture in hevc.BLA or (self._is_ended and not is_first)
-        goes_back = picture in hevc.RASL
-        if goes_back and self._starts_anew and self._point is not None:
+        refers_back = picture in hevc.RASL
+        if refers_back and self._starts_anew and self._point is not None:
             raise BitstreamError("it has pictures that are never shown, because what they refer to was cut off")
         self._is_ended = ends if picture is not None else self._is_ended or ends
-        return Mark(starts, goes_back or (self._in_band and picture == hevc.CRA))
+        if self._in_band:
+            return Mark(starts, goes_back=picture == hevc.CRA)
+        leads = self._point == hevc.CRA and picture in hevc.LEADING
+        return Mark(starts, leads=leads, refers_back=refers_back)
 
 
 def _require_known(unit: memoryview, sets: set[bytes]) -> None:

@@ -14,6 +14,8 @@ from deblur_core.video.nal_units import LENGTH_BYTES, counted, has_start_codes, 
 VPS, SPS, PPS, DELIMITER, END_OF_SEQUENCE, PREFIX_SEI = 32, 33, 34, 35, 36, 39
 LAST_SUBLAYER_PICTURE = 9
 """nal_unit_type of pictures that are no random access points goes up to it, from 0"""
+LEADING = (6, 7, 8, 9)
+"""pictures that are shown before the random access point which they follow"""
 RASL = (8, 9)
 """leading pictures that refer to pictures before their random access point"""
 BLA, IDR, CRA = (16, 17, 18), (19, 20), 21

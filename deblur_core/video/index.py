@@ -59,6 +59,8 @@ class VideoIndex(FrameTimes):
     is_cut: np.ndarray | None = None
     """bool [N]: whether the packets can be cut before this frame, so that those of earlier frames all come first in
     decoding order; None with `gop`"""
+    refers_back: np.ndarray | None = None
+    """bool [N]: whether its packet may need the GOP before its own (`independent_gops`); None with `gop`"""
     gop_hindrance: str | None = None
     """why none may, where the packets themselves are the reason"""
 
@@ -194,7 +196,8 @@ class _PacketTable:
         shown = pts[order]
         _require_rising(shown, time_base(stream), name)
         boundaries = closed_gop_starts(pts, keyframe)
-        gop = self.watch.numbers(*(self.kept or (pts,))) if self.watch is not None else None
+        seen = self.kept or (pts,)
+        gop = self.watch.numbers(*seen) if self.watch is not None else None
         return VideoIndex(
             pts=shown,
             is_keyframe=keyframe[order],
@@ -205,6 +208,7 @@ class _PacketTable:
             size_bytes=self.size_bytes,
             gop=gop,
             is_cut=clean_cuts(pts) if gop is not None else None,
+            refers_back=self.watch.refers_back(*seen) if self.watch is not None and gop is not None else None,
             gop_hindrance=self.watch.hindrance if self.watch is not None else None,
         )
 

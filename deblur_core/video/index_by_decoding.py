@@ -54,6 +54,7 @@ def frames_by_decoding(source: Source, name: str) -> DecodedFrames:
         can_seek = container.format.name in _CONTAINERS_WITH_DECODING_TIMES
         meter = Meter(name, container.size)
         rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
+        packet = None
         try:
             for packet in container.demux(stream):
                 meter.see(packet)

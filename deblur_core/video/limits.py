@@ -115,10 +115,11 @@ class Meter:
 
 
 def explained_failure(
-    error: av.FFmpegError, what: str, packet: Packet, stream: VideoStream, name: str
+    error: av.FFmpegError, what: str, packet: Packet | None, stream: VideoStream, name: str
 ) -> DamagedVideoError | LimitError:
-    """The error for a `packet` of `stream` that did not decode. what: which frame it is, as a person would say it."""
-    size = _refused_picture_size(packet, stream)
+    """The error for a `packet` of `stream` that did not decode; None where not even a packet came. what: which frame it
+    is, as a person would say it."""
+    size = _refused_picture_size(packet, stream) if packet is not None else None
     if size is not None:
         return LimitError(
             f"{name}: {what} is {size[0]}x{size[1]}, more than the {LIMITS.pixels} pixels that a picture may have"

@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError
 from deblur_core.video.pixel_format import ffv1_name, plain_name, to_layout
+from deblur_core.video.preservation import LEAST_SIDE
 from deblur_core.video.probe import VideoInfo
 from deblur_core.video.source import Source, is_empty, open_input
 
@@ -81,6 +82,9 @@ class OverlayWriter:
         context.colorspace, context.color_primaries = info.colorspace, info.color_primaries
         context.color_trc = info.color_trc
         self._stream.options = {"level": "3", "slicecrc": "1"}
+        if min(info.width, info.height) < LEAST_SIDE:
+            # FFmpeg's own number of slices does not fit into small pictures.
+            self._stream.options |= {"slices": "1"}
         return container
 
     def __enter__(self) -> Self:

@@ -68,7 +68,9 @@ def with_metadata(packet: Packet, metadata: PictureMetadata) -> Packet:
 def with_bytes(packet: Packet, data: bytes) -> Packet:
     """Other bytes with the times of `packet`."""
     joined = Packet(data)
-    joined.time_base, joined.pts, joined.dts = packet.time_base, packet.pts, packet.dts
+    joined.pts, joined.dts = packet.pts, packet.dts
+    if packet.time_base is not None:
+        joined.time_base = packet.time_base
     joined.duration, joined.is_keyframe = packet.duration, packet.is_keyframe
     return joined
 

@@ -17,7 +17,7 @@ MASTER_CODEC = "ffv1"
 _SUFFIX = ".mkv"
 _SLICE_PIXELS = 90_000
 _MOST_SLICES = 128
-_LEAST_SIDE = 16
+LEAST_SIDE = 16
 """A picture with a smaller side is one slice."""
 # Grids of rows × columns that FFmpeg knows, by their number of slices.
 _SLICES = sorted({rows * columns for rows in range(2, 12) for columns in range(rows, 2 * rows + 1)})
@@ -33,7 +33,7 @@ def slice_count(width: int, height: int, pixel_format: str) -> int:
     """Slices of a picture, each of at most about 300 × 300 pixels: 6 for SD, 24 for 1080p, 96 for 4K. A damaged byte
     then costs one of them. Of odd sizes FFmpeg cuts only into grids that part chroma cleanly: the next that does.
     """
-    if min(width, height) < _LEAST_SIDE:
+    if min(width, height) < LEAST_SIDE:
         return 1
     wanted = min(-(-width * height // _SLICE_PIXELS), _MOST_SLICES)
     possible = (count for count in _SLICES if count >= wanted and _cuts(width, height, pixel_format, count))

@@ -165,6 +165,7 @@ def _describe(stream: av.stream.Stream) -> StreamInfo:
 def _first_frame(container: av.container.InputContainer, stream: VideoStream, name: str) -> VideoFrame:
     if stream.codec_context is None:
         raise DamagedVideoError(f"{name}: no decoder knows the codec of its video stream; convert it first")
+    packet = None
     try:
         for packet in container.demux(stream):
             for frame in stream.decode(packet):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,12 @@ from deblur_core.video.bits import BitstreamError
 from deblur_core.video.carried_packets import CarriedFrames, joined_packets
 from deblur_core.video.containers import is_mp4_family, keeps_decoding_times, muxer_for, output_name
 from deblur_core.video.frame_times import FrameTimes
+from deblur_core.video.held_streams import add_other, require_held_times, start
 from deblur_core.video.hevc_header import with_lasting_messages
 from deblur_core.video.index import VideoIndex
 from deblur_core.video.joining import joining_of
+from deblur_core.video.lossless_sound import SoundEncoder
+from deblur_core.video.muxer_options import muxer_options
 from deblur_core.video.nal_units import has_start_codes
 from deblur_core.video.parts import Part, open_part, part_packets
 from deblur_core.video.picture_metadata import PictureMetadata, read_picture_metadata, with_metadata
@@ -36,19 +40,14 @@ from deblur_core.video.provenance_tag import free_key
 from deblur_core.video.slow_motion import SlowedFrames
 from deblur_core.video.source import Source, main_video_stream, open_input
 from deblur_core.video.streams import (
-    add_copy,
     carried_streams,
     copy_container_metadata,
     copy_stream_metadata,
-    needs_newer_metadata,
     read_packets,
 )
 from deblur_core.video.transport_service import TransportService, read_service
 
 __all__ = ["CarriedFrames", "CarriedStream", "Part", "RebuildReport", "output_name", "rebuild"]
-
-_MOVIE_TIMESCALE = 90000
-_LARGEST_TIMESCALE = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -100,18 +99,17 @@ def rebuild(
     times, rate = (index, info.average_rate) if slow is None else (slow.times, slow.average_rate)
     if slow is not None:
         metadata = slow.of_each(metadata)
-    if is_mp4_family(muxer) and times.pts[0] < 0:
-        raise DeclinedVideoError(
-            f"{source_name}: its first frame is shown before time 0, which a {muxer} file can only hide; shift its "
-            "times first"
-        )
+    require_held_times(times, muxer, source_name)
     service = read_service(source) if muxer == "mpegts" else TransportService()
     with open_input(source, source_name) as original:
         main = main_video_stream(original, source_name)
-        options = _muxer_options(original, times, muxer, name) | service.muxer_options()
-        with av.open(
-            os.fspath(out_path), "w", format=muxer, options=options, metadata_errors="surrogateescape"
-        ) as target:
+        options = muxer_options(original, times, muxer, name) | service.muxer_options()
+        with (
+            _told_as_declined(muxer, source_name, carried is not None),
+            av.open(
+                os.fspath(out_path), "w", format=muxer, options=options, metadata_errors="surrogateescape"
+            ) as target,
+        ):
             copy_container_metadata(original, target)
             target.metadata.update(service.metadata() if muxer == "mpegts" else {})
             key = free_key(original.metadata, muxer)
@@ -119,19 +117,33 @@ def rebuild(
                 target.metadata[key] = provenance
             described = replace(info, average_rate=rate)
             joins = carried is not None
-            video, copies = _add_streams(original, main, target, described, times, parts[0], source_name, joins)
+            video, others = _add_streams(original, main, target, described, times, parts[0], source_name, joins)
             if carried is None:
                 pictures = _video_packets(parts, times, metadata, source_name)
             else:
                 keeps_dts = keeps_decoding_times(muxer)
                 pictures = joined_packets(parts, carried, info, index, metadata, keeps_dts, source_name)
-            counts = _mux(original, target, video, copies, pictures, source_name)
+            counts = _mux(original, target, video, others, pictures, source_name)
             streams = tuple(
                 CarriedStream(each.index, each.type, *counts.get(each.index, (0, 0)))
                 for each in original.streams
-                if each.index == main.index or each.index in copies
+                if each.index == main.index or each.index in others
             )
     return RebuildReport(muxer, streams, times.frame_count, len(parts), Path(out_path).stat().st_size)
+
+
+@contextmanager
+def _told_as_declined(muxer: str, source_name: str, joins: bool) -> Iterator[None]:
+    """Packets that make no sense to the muxer, where that is no fault of joining; what the system says of disks passes
+    through."""
+    try:
+        yield
+    except (av.ArgumentError, av.InvalidDataError) as error:
+        if joins:
+            raise VerificationError(f"{source_name}: its joined packets are refused ({error.strerror})") from error
+        raise DeclinedVideoError(
+            f"{source_name}: its packets cannot be written to a {muxer} file ({error.strerror}); remux it first"
+        ) from error
 
 
 def _add_streams(
@@ -143,27 +155,23 @@ def _add_streams(
     first_part: Part,
     source_name: str,
     joins: bool,
-) -> tuple[Any, dict[int, Stream]]:
-    """The video stream of the result, and the copies of the others by their index in the source."""
+) -> tuple[Any, dict[int, Stream | SoundEncoder]]:
+    """The video stream of the result, and the others by their index in the source."""
     kept = carried_streams(original, main, target.format.name)
     video: Any = None
-    copies: dict[int, Stream] = {}
+    others: dict[int, Stream | SoundEncoder] = {}
     for stream in sorted([main, *kept], key=lambda each: each.index):
         if stream.index == main.index:
             video = _add_video(target, main, info, times, first_part, joins)
         else:
-            copies[stream.index] = add_copy(target, stream, source_name)
+            others[stream.index] = add_other(target, stream, source_name)
     try:
-        target.start_encoding()
-    except (av.FFmpegError, ValueError) as error:
+        start(target, kept, source_name)
+    except DeclinedVideoError as error:
         if joins:
-            raise VerificationError(f"{source_name}: its joined header is refused: {error}") from error
-        kinds = ", ".join(f"{stream.type} {stream.index}" for stream in kept) or "video"
-        raise DeclinedVideoError(
-            f"{source_name}: a {target.format.name} file cannot hold its streams ({kinds}): {error}; convert or remove "
-            "what does not belong there first"
-        ) from error
-    return video, copies
+            raise VerificationError(f"its joined header is refused: {error}") from error
+        raise
+    return video, others
 
 
 def _add_video(
@@ -210,28 +218,47 @@ def _mux(
     original: InputContainer,
     target: OutputContainer,
     video: Any,
-    copies: dict[int, Stream],
+    others: dict[int, Stream | SoundEncoder],
     pictures: Iterator[Packet],
     source_name: str,
 ) -> dict[int, tuple[int, int]]:
     """Writes all packets by time; returns packets and bytes of each stream by its index in the source."""
     counts: dict[int, tuple[int, int]] = {}
     main_index = main_video_stream(original, source_name).index
-    others = read_packets(original, [original.streams[number] for number in copies], source_name)
-    waiting = next(others, None)
+    packets = read_packets(original, [original.streams[number] for number in others], source_name)
+    written = _written(packets, others)
+    waiting = next(written, None)
     for packet in pictures:
-        while waiting is not None and _seconds(waiting) <= _seconds(packet):
-            _write(target, waiting, copies[waiting.stream_index], counts, waiting.stream_index)
-            waiting = next(others, None)
-        _write(target, packet, video, counts, main_index)
+        while waiting is not None and _seconds(waiting[1]) <= _seconds(packet):
+            _write(target, *waiting, counts)
+            waiting = next(written, None)
+        _write(target, main_index, packet, video, counts)
     while waiting is not None:
-        _write(target, waiting, copies[waiting.stream_index], counts, waiting.stream_index)
-        waiting = next(others, None)
+        _write(target, *waiting, counts)
+        waiting = next(written, None)
     return counts
 
 
+def _written(
+    packets: Iterator[Packet], others: dict[int, Stream | SoundEncoder]
+) -> Iterator[tuple[int, Packet, Stream]]:
+    """Index in the source, packet, and stream of the result."""
+    for packet in packets:
+        number = packet.stream_index
+        other = others[number]
+        if isinstance(other, SoundEncoder):
+            for encoded in other.encode(packet):
+                yield number, encoded, other.stream
+        else:
+            yield number, packet, other
+    for number, other in others.items():
+        if isinstance(other, SoundEncoder):
+            for encoded in other.encode(None):
+                yield number, encoded, other.stream
+
+
 def _write(
-    target: OutputContainer, packet: Packet, stream: Stream, counts: dict[int, tuple[int, int]], number: int
+    target: OutputContainer, number: int, packet: Packet, stream: Stream, counts: dict[int, tuple[int, int]]
 ) -> None:
     packets, size_bytes = counts.get(number, (0, 0))
     counts[number] = (packets + 1, size_bytes + packet.size)
@@ -266,26 +293,3 @@ def _timed(packet: Packet, frame: int, dts_frame: int, times: FrameTimes, durati
     if packet.dts > packet.pts:
         raise VerificationError(f"{name}: frame {frame} is decoded after it is shown; its part is damaged")
     return packet
-
-
-def _muxer_options(original: InputContainer, times: FrameTimes, muxer: str, name: str) -> dict[str, str]:
-    if is_mp4_family(muxer):
-        flags = "+faststart"
-        if needs_newer_metadata(original, muxer):
-            flags += "+use_metadata_tags"
-        # Dolby Vision's configuration is "unofficial" to FFmpeg, which leaves it out otherwise.
-        return {"strict": "unofficial", "movflags": flags, "movie_timescale": str(_movie_timescale(original, times))}
-    if muxer == "mpegts":
-        return {"mpegts_copyts": "1", "mpegts_m2ts_mode": "0" if name.lower().endswith(".ts") else "1"}
-    # The default would move all streams so that none starts before 0, which changes every time in the file.
-    return {"avoid_negative_ts": "disabled"}
-
-
-def _movie_timescale(original: InputContainer, times: FrameTimes) -> int:
-    """Starts and ends of MP4 tracks are counted in the movie's own ticks; these fit the ticks of every stream."""
-    scale = math.lcm(_MOVIE_TIMESCALE, times.time_base.denominator)
-    for stream in original.streams:
-        if stream.time_base is not None:
-            wider = math.lcm(scale, stream.time_base.denominator)
-            scale = wider if wider <= _LARGEST_TIMESCALE else scale
-    return scale if scale <= _LARGEST_TIMESCALE else _MOVIE_TIMESCALE

@@ -6,6 +6,7 @@ an object store); a file object stays open and belongs to the caller.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +20,7 @@ from av.video.stream import VideoStream
 
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError, LimitError, NotAVideoError
 from deblur_core.video import limits
-from deblur_core.video.allowed_media import check_decoder, input_options, other_kind
+from deblur_core.video.allowed_media import check_decoder, decoder_options, input_options, other_kind
 from deblur_core.video.mp4_boxes import check_boxes
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -46,15 +47,41 @@ def open_input(source: Source, name: str) -> Iterator[InputContainer]:
         if head.startswith(_JPEG) and not _is_followed_by_another(file):
             raise NotAVideoError(f"{name}: is not a video but a picture")
         file.seek(0)
-        with _demuxer(file, head, name) as container:
+        with _demuxer(_HandedFile(file), head, name) as container:
             limits.check_headers(container, name)
-            for stream in container.streams.video:
+            for stream in container.streams:
                 if stream.codec_context is not None:
-                    stream.codec_context.options = limits.decoder_options()
+                    stream.codec_context.options = {**limits.decoder_options(), **decoder_options()}
             yield container
 
 
-def _demuxer(file: BinaryIO, head: bytes, name: str) -> InputContainer:
+class _HandedFile:
+    """A file as FFmpeg is given it. A place that no file has, to which damaged files send it, is an error for FFmpeg
+    and not for us; what else goes wrong in reading passes through."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.name = getattr(file, "name", "")
+        self.read, self.tell = file.read, file.tell
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OverflowError, ValueError):
+            return -errno.EINVAL
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOVERFLOW):
+                raise
+            return -errno.EINVAL
+
+
+def _demuxer(file: _HandedFile, head: bytes, name: str) -> InputContainer:
     def refuse(_url: str, _flags: int, _options: dict[str, str]) -> NoReturn:
         raise DeclinedVideoError(f"{name}: refers to another file, and no other file is ever opened for it")
 
@@ -63,7 +90,8 @@ def _demuxer(file: BinaryIO, head: bytes, name: str) -> InputContainer:
         return av.open(file, "r", metadata_errors="surrogateescape", container_options=options, io_open=refuse)
     except av.MemoryError as error:
         raise LimitError(
-            f"{name}: has more than {limits.LIMITS.streams} streams, or a header for which there is not enough memory"
+            f"{name}: has more than {limits.LIMITS.streams} streams, or a header for which there is not enough memory; "
+            "if it is sound, split it"
         ) from error
     except av.FFmpegError as error:
         kind = other_kind(head)

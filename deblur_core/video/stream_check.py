@@ -12,16 +12,20 @@ from fractions import Fraction
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 from av.container import InputContainer
 
 from deblur_core.errors import VerificationError
 from deblur_core.video.frame_times import FrameTimes
+from deblur_core.video.lossless_sound import held_as, samples_of
 from deblur_core.video.source import Source, main_video_stream, open_input, time_base
 from deblur_core.video.streams import carried_streams, read_packets
 
 LARGEST_OFFSET_CHANGE = Fraction(1, 1000)
 """Seconds that sound and picture may move against each other: two times rounded to Matroska's tick"""
 _DIGEST_BYTES = 8
+_CUT_ANYWHERE = "pcm_"
+"""Sound of which a packet may begin with any sample, as MP4 and MOV have it"""
 # Containers that tell no duration of the last packet; every time is compared by itself.
 _SLACK_SECONDS = Fraction(1)
 
@@ -39,16 +43,29 @@ class StreamFindings:
 
 
 @dataclass(frozen=True)
+class ConvertedSound:
+    """A stream of sound that the container holds in another form, with every sample equal. index: in the source;
+    before, after: codecs."""
+
+    index: int
+    before: str
+    after: str
+    samples: int
+
+
+@dataclass(frozen=True)
 class OtherStreams:
-    """pairs: index of each in the source and in the result; offset_change_seconds: the most that the start of any of
-    them moved against the picture; rewritten: streams that the muxer makes anew from what it is told (the text of
-    chapters, the time code of MP4 and MOV)."""
+    """streams: those whose packets are the source's; sounds: those with equal samples; pairs: index of each in the
+    source and in the result; offset_change_seconds: the most that the start of any of them moved against the picture;
+    rewritten: streams that the muxer makes anew from what it is told (the text of chapters, the time code of MP4 and
+    MOV)."""
 
     streams: tuple[StreamFindings, ...]
     pairs: tuple[tuple[int, int], ...]
     chapters: int
     offset_change_seconds: float
     rewritten: tuple[str, ...]
+    sounds: tuple[ConvertedSound, ...] = ()
 
 
 @dataclass
@@ -65,10 +82,16 @@ class _Trace:
     end: Fraction = Fraction(0)
     digests: array[int] = field(default_factory=lambda: array("Q"))
     times: array[int] = field(default_factory=lambda: array("q"))
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    content: blake2b = field(default_factory=blake2b)
 
     @property
     def described(self) -> str:
-        return " ".join(part for part in (self.kind, self.codec, self.language) if part)
+        return self.described_as(None)
+
+    def described_as(self, codec: str | None) -> str:
+        """With another codec than its own, if one is given."""
+        return " ".join(part for part in (self.kind, codec or self.codec, self.language) if part)
 
     @property
     def start(self) -> Fraction | None:
@@ -89,21 +112,28 @@ def compare_other_streams(
         chapters = _compare_chapters(original, rebuilt, name)
         announced = rebuilt.duration
         rewritten = _rewritten(original, muxer, name)
-    if [trace.described for trace in before] != [trace.described for trace in after]:
+    held = [trace.described_as(held_as(trace.codec, muxer)) for trace in before]
+    if held != [trace.described for trace in after]:
         raise VerificationError(
             f"{name}: its other streams were {[trace.described for trace in before]} and would be "
             f"{[trace.described for trace in after]}"
         )
-    offset = Fraction(0)
+    offset, sounds = Fraction(0), []
     for left, right in zip(before, after, strict=True):
-        _compare(left, right, name)
+        if left.codec == right.codec:
+            _compare(left, right, name)
+        else:
+            sounds.append(_compare_samples(source, result, left, right, name))
         offset = max(offset, _offset_change(left, right, first_shown, times, name))
     _compare_duration(announced, times, before, name)
+    encoded = {sound.index for sound in sounds}
     found = tuple(
-        StreamFindings(each.index, each.kind, each.codec, len(each.times), each.size_bytes) for each in before
+        StreamFindings(each.index, each.kind, each.codec, len(each.times), each.size_bytes)
+        for each in before
+        if each.index not in encoded
     )
     indices = tuple((left.index, right.index) for left, right in zip(before, after, strict=True))
-    return OtherStreams(found, indices, chapters, float(offset), rewritten)
+    return OtherStreams(found, indices, chapters, float(offset), rewritten, tuple(sounds))
 
 
 def _rewritten(original: InputContainer, muxer: str, name: str) -> tuple[str, ...]:
@@ -123,6 +153,9 @@ def _traces(container: InputContainer, muxer: str, name: str) -> list[_Trace]:
         at = packet.pts if packet.pts is not None else packet.dts or 0
         trace.times.append(at)
         trace.size_bytes += packet.size
+        if trace.codec.startswith(_CUT_ANYWHERE):
+            trace.sizes.append(packet.size)
+            trace.content.update(memoryview(packet))
         trace.end = max(trace.end, (at + (packet.duration or 0)) * trace.tick)
     # Muxers leave out a track without packets; there is nothing in it to lose.
     return [trace for trace in traces.values() if trace.file is not None or len(trace.times)]
@@ -141,6 +174,9 @@ def _compare(before: _Trace, after: _Trace, name: str) -> None:
     what = f"{name}: its {before.described}"
     if before.file != after.file:
         raise VerificationError(f"{what} would be another file than {before.file[0] if before.file else 'before'}")
+    if before.digests != after.digests and before.codec.startswith(_CUT_ANYWHERE):
+        _compare_uncut(before, after, what)
+        return
     if len(before.digests) != len(after.digests):
         raise VerificationError(f"{what} had {len(before.digests)} packets and would have {len(after.digests)}")
     pairs = zip(before.digests, after.digests, before.times, after.times, strict=True)
@@ -150,6 +186,33 @@ def _compare(before: _Trace, after: _Trace, name: str) -> None:
         shift = abs(left_time * before.tick - right_time * after.tick)
         if shift > after.tick:
             raise VerificationError(f"{what} would be {float(shift):.6f} s off at packet {number}")
+
+
+def _compare_uncut(before: _Trace, after: _Trace, what: str) -> None:
+    """Compares bytes and times of sound that containers cut into packets as they please."""
+    if before.content.digest() != after.content.digest():
+        raise VerificationError(f"{what} differs in its bytes")
+    starts = [np.cumsum([0, *each.sizes[:-1]]) for each in (before, after)]
+    seconds = [np.array(each.times, np.float64) * float(each.tick) for each in (before, after)]
+    shifts = np.abs(np.interp(starts[0], starts[1], seconds[1]) - seconds[0])
+    # What lies behind the last start in the other file has no time of its own there.
+    shifts = shifts[starts[0] <= starts[1][-1]]
+    if shifts.max() > float(after.tick + before.tick):
+        raise VerificationError(f"{what} would be {shifts.max():.6f} s off at packet {int(shifts.argmax())}")
+
+
+def _compare_samples(source: Source, result: Source, before: _Trace, after: _Trace, name: str) -> ConvertedSound:
+    """Decodes both."""
+    what = f"{name}: its {before.described}"
+    left, right = samples_of(source, before.index, name), samples_of(result, after.index, name)
+    if abs(left.start_seconds - right.start_seconds) > after.tick:
+        raise VerificationError(f"{what} would be {float(right.start_seconds - left.start_seconds):.6f} s off")
+    facts = [(each.count, each.rate, each.channels, each.digest) for each in (left, right)]
+    # PCM in Matroska says how many channels there are and not where they belong.
+    places = {left.layout, right.layout} - {None}
+    if facts[0] != facts[1] or len(places) > 1:
+        raise VerificationError(f"{what} would have other samples as {after.codec}")
+    return ConvertedSound(before.index, before.codec, after.codec, left.count)
 
 
 def _offset_change(before: _Trace, after: _Trace, first: Fraction, times: FrameTimes, name: str) -> Fraction:

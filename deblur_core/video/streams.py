@@ -92,12 +92,14 @@ def carried_streams(source: InputContainer, main: Stream, muxer: str) -> list[St
 def add_copy(target: OutputContainer, template: Stream, name: str) -> Stream:
     """Adds a stream like `template` to `target`. Raises DeclinedVideoError if the container cannot hold it."""
     described = f"{template.type} stream {template.index} ({_codec_name(template)})"
-    if isinstance(template, AudioStream) and not template.codec_context.sample_rate:
+    context: Any = template.codec_context
+    if isinstance(template, AudioStream) and (context is None or not context.sample_rate):
         raise DeclinedVideoError(f"{name}: nobody can tell what its {described} holds, if anything; remove it first")
-    if is_bare_data(template) and is_mp4_family(target.format.name) and target.format.name != "mov":
+    muxer = target.format.name
+    if is_bare_data(template) and (is_mp4_family(muxer) or muxer in _MATROSKA) and muxer != "mov":
+        instead = "rename the file to .mov, or remove the stream" if is_mp4_family(muxer) else "remove the stream"
         raise DeclinedVideoError(
-            f"{name}: its {described} is of a kind that cannot be put into a {target.format.name} file; rename the "
-            "file to .mov, or remove the stream first"
+            f"{name}: its {described} is of a kind that cannot be put into a {muxer} file; {instead} first"
         )
     try:
         if template.type == "attachment":

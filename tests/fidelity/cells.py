@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tests.media import ColourTags, make_clip, odd_clips
+from tests.media import ColourTags, make_clip, odd_clips, odd_sound
 
 EXACT, CONVERTED = "exact", "converted"
 
@@ -242,6 +242,10 @@ def _cases_beside_the_picture() -> Iterator[Cell]:
     yield _clip("mkv", "H.264", "two sounds, subtitles, chapters, attachment", **everything)
     yield _clip("ts", "H.264", "three sounds", audio=3)
     yield _clip("avi", "MPEG-4", "two sounds", audio=2)
+    yield _made("avi", "MPEG-4", "sound in A-law", lambda path: odd_sound.with_sound(path, "pcm_alaw"))
+    yield _made("mov", "H.264", "sound in A-law", lambda path: odd_sound.with_sound(path, "pcm_alaw"))
+    no_place = r"audio stream 1 \(adpcm_ms\) cannot be put into a matroska file"
+    yield _made("avi", "MPEG-4", "sound in ADPCM", lambda path: odd_sound.with_sound(path, "adpcm_ms"), no_place)
     for container in ("mp4", "mov"):
         yield _made(container, "H.264", "tags of no known kind, names of tracks", _tagged)
     for container in ("mov", "mp4", "mkv"):

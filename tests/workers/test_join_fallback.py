@@ -1,12 +1,13 @@
 """Where encoded GOPs do not fit between those that stay, all of the video is encoded, and the record says why."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deblur_core.provenance.sidecar import from_bytes
-from deblur_core.video.joining import H264Joining
+from deblur_core.video.joining import H264Joining, Unit, Units
 from tests.fidelity.judge import judge
 from tests.fidelity.quick_line import restored
 from tests.media import make_clip
@@ -17,10 +18,9 @@ def test_a_joined_video_that_fails_its_check_is_encoded_whole_instead(
 ) -> None:
     fits = H264Joining.fitted
 
-    def spoiled(self: H264Joining, packet: memoryview, is_keyframe: bool, first: memoryview | None) -> bytes:
-        data = fits(self, packet, is_keyframe, first)
-        half = len(data) // 2
-        return data[:half] + bytes(byte ^ 0x55 for byte in data[half:])
+    def spoiled(self: H264Joining, own: Units, is_keyframe: bool, first: Units) -> Iterator[Unit]:
+        for unit in fits(self, own, is_keyframe, first):
+            yield bytes(unit[:-8]) + bytes(byte ^ 0x55 for byte in unit[-8:])
 
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
@@ -31,7 +31,8 @@ def test_a_joined_video_that_fails_its_check_is_encoded_whole_instead(
     assert outcome.path is not None
     assert outcome.record is not None
     assert outcome.record.carried == 0
-    assert "did not pass its check (" in str(outcome.record.reencoded_because)
+    said = "did not pass its check (a.mp4: frame 12 does not decode to what it was encoded as)"
+    assert str(outcome.record.reencoded_because).endswith(said)
     assert "all of it is encoded" in caplog.text
     record = from_bytes((tmp_path / "out" / "a.mp4.restoration.json").read_bytes(), "a.mp4")
     assert "24 of 24 frames were encoded again" in record.converted[0].how

@@ -11,11 +11,13 @@ import pytest
 from av.video.frame import VideoFrame
 
 from deblur_core.provenance.proof import Proof, repeat_proof
+from deblur_core.provenance.sidecar import from_bytes
 from deblur_core.storage.folder import FolderObjectStore
 from deblur_core.video import framemd5, picture_check
 from deblur_core.video.preservation import master_name
 from tests.fidelity.quick_line import Outcome, restored
 from tests.media import ColourTags, decoded_frames, frame_hashes, make_clip, packet_hashes
+from tests.media.odd_sound import with_sound
 
 NOTHING_IS_BLURRED = 2.0
 
@@ -67,7 +69,7 @@ def test_only_restored_frames_differ_from_the_source(
 
 def test_the_source_of_a_master_is_decoded_once_to_check_it(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its checksums come from the decoding that the pictures are compared by."""
-    source = make_clip(archive / "in" / "a.mp4", frames=12, gop=6)
+    source = make_clip(archive / "in" / "a.mp4", frames=12, size=(64, 48), audio=False)
     decoded = Counter[int]()
     decode = picture_check.decode_frames
 
@@ -91,7 +93,8 @@ def proof(archive: Path, video: str, **options: Any) -> Proof:
 
 @pytest.mark.parametrize("threshold", [0.5, NOTHING_IS_BLURRED])
 def test_the_proof_reads_the_checksums_too(archive: Path, threshold: float) -> None:
-    outcome = master_of(archive, make_clip(archive / "in" / "a.mp4", frames=12, gop=6), threshold=threshold)
+    small = make_clip(archive / "in" / "a.mp4", frames=6, size=(64, 48), audio=False)
+    outcome = master_of(archive, small, threshold=threshold)
     assert outcome.path is not None
     assert proof(archive, "a.mp4").problems == ()
     for kind in (".source.framemd5", ".framemd5"):
@@ -148,3 +151,23 @@ def test_mediaconch_accepts_a_master(archive: Path) -> None:
     outcome = master_of(archive, make_clip(archive / "in" / "a.mp4", frames=12))
     report = subprocess.run([checker, "-fs", str(outcome.path)], capture_output=True, text=True, check=True).stdout
     assert report.startswith("pass!"), report
+
+
+def test_sound_that_matroska_does_not_hold_becomes_flac_and_the_record_says_so(archive: Path) -> None:
+    outcome = master_of(archive, with_sound(archive / "in" / "a.mov", "pcm_alaw"))
+    assert outcome.path is not None
+    record = from_bytes(outcome.path.with_name("a.mov.mkv.restoration.json").read_bytes(), "a")
+    (sound,) = [each for each in record.converted if each.what == "audio stream 1"]
+    assert (sound.before, sound.after) == ("pcm_alaw", "flac")
+    assert sound.how.endswith("all 48000 samples are the same")
+    assert record.carried.streams == ()
+    assert proof(archive, "a.mov").problems == ()
+
+
+def test_what_matroska_cannot_hold_is_known_before_anything_is_restored(archive: Path) -> None:
+    """From the plan on, and of no matter where nothing is blurred."""
+    source = make_clip(archive / "in" / "a.mp4", frames=8, size=(64, 48), subtitles=True)
+    outcome = restored(source, archive / "out", codec="ffv1")
+    assert "subtitle stream 2 (mov_text) cannot be put into a matroska file" in str(outcome.error)
+    assert not list((archive / "out").rglob("frames-*"))
+    assert restored(source, archive / "out", codec="ffv1", threshold=NOTHING_IS_BLURRED).path is not None

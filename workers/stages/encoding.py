@@ -40,4 +40,4 @@ def encoded_frames(planned: PlannedVideo, encoding: Encoding, segment: SegmentTa
     gop, is_cut = planned.index.gop, planned.index.is_cut
     if encoding.whole_because is not None or gop is None or is_cut is None:
         return np.ones(segment.frame_count, bool)
-    return to_encode(gop, is_cut, segment.first_frame, restored)
+    return to_encode(gop, is_cut, segment.first_frame, restored, planned.index.refers_back)

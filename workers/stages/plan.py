@@ -11,7 +11,8 @@ from deblur_core.manifests.frames import from_bytes
 from deblur_core.manifests.videos import VideoRecord
 from deblur_core.provenance.sidecar import sidecar_key
 from deblur_core.video.encode import EncodeSettings, choose_encoder
-from deblur_core.video.index import index_video, plan_segments
+from deblur_core.video.held_streams import refusal
+from deblur_core.video.index import VideoIndex, index_video, plan_segments
 from deblur_core.video.probe import VideoInfo, probe
 from workers.job import Job, VideoTask, suffix_of
 from workers.planned_video import PlannedVideos, Stores, index_from_bytes, index_to_bytes, open_video
@@ -39,15 +40,15 @@ class PlanStage:
             info = probe(file, task.video)
             reused = self._stores.work.exists(self._job.index_key(task))
             if reused:
-                index = index_from_bytes(self._stores.work.read(self._job.index_key(task)))
+                index = index_from_bytes(self._stores.work.read(self._job.index_key(task)), self._job.index_key(task))
             else:
                 index = index_video(file, task.video, info)
                 self._stores.work.put(self._job.index_key(task), index_to_bytes(index))
         segments = plan_segments(index, self._job.options.segment_frames)
         spans = tuple((segment.first_frame, segment.stop_frame) for segment in segments)
-        return Planned(spans, None, self._cannot_rebuild(task, info), info.width * info.height), reused
+        return Planned(spans, None, self._cannot_rebuild(task, info, index), info.width * info.height), reused
 
-    def _cannot_rebuild(self, task: VideoTask, info: VideoInfo) -> str | None:
+    def _cannot_rebuild(self, task: VideoTask, info: VideoInfo, index: VideoIndex) -> str | None:
         options = self._job.options
         key = self._job.output_key(task, rebuilt=True)
         if key != task.video and self._job.rename is None and self._stores.source.exists(key):
@@ -57,7 +58,8 @@ class PlanStage:
             choose_encoder(info, suffix, EncodeSettings(codec=options.codec, crf=options.crf))
         except DeclinedVideoError as reason:
             return str(reason)
-        return None
+        with open_video(self._stores.source, task) as file:
+            return refusal(file, task.video, index, key)
 
     def _published(self, task: VideoTask) -> VideoRecord | None:
         """The row of a video that an interrupted run had finished, if it was made from the same inputs and has a record

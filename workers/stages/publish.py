@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import numpy as np
@@ -34,6 +33,8 @@ from deblur_core.provenance.proof import check
 from deblur_core.provenance.sidecar import FileFacts, provenance_text, sidecar_key
 from deblur_core.storage import ObjectInfo
 from deblur_core.storage.hashing import sha256_of
+from deblur_core.video.encoded_check import EncodedCheck
+from deblur_core.video.picture_check import FrameWatch
 from deblur_core.video.rebuild import CarriedFrames, rebuild
 from workers.frame_checksums import publish_frame_checksums, remove_frame_checksums, watching_source
 from workers.job import Job, SegmentTask, VideoTask, deblur_spans, suffix_of
@@ -63,14 +64,14 @@ class PublishStage:
         spans = [span for segment in segments for span in deblur_spans(segment)]
         outcomes = [outcome for span in spans for outcome in self._outcomes(span)]
         actions = self._actions(labels, outcomes)
-        with TemporaryDirectory(prefix="restore-archive-") as folder:
+        with self._stores.destination.scratch_folder() as folder:
             if actions.restored:
-                result, rebuilt = self._rebuild(task, planned, segments, actions, Path(folder))
+                result, rebuilt = self._rebuild(task, planned, segments, actions, folder)
             else:
                 result, rebuilt = self._copy(task, planned, actions), None
             record = self._record(task, labels, actions, result, rebuilt)
             self._remove_former(task, result.name)
-            of_source = Path(folder) / _CHECKSUMS
+            of_source = folder / _CHECKSUMS
             publish_frame_checksums(self._job, self._stores, task, planned, result.name, of_source)
         self._write_manifest(task, planned, labels, outcomes, record)
         self._stores.work.delete_prefix(self._job.video_prefix(task))
@@ -109,7 +110,7 @@ class PublishStage:
             facts = FileFacts(how.key, path.stat().st_size, sha256_of(file))
         unseal(self._stores, how.key)
         self._stores.destination.put_file(how.key, path)
-        path.unlink()
+        path.unlink(missing_ok=True)
         self._sealer.seal(task, planned, actions, facts, source_sha256, rebuilt)
         return facts, rebuilt
 
@@ -131,6 +132,8 @@ class PublishStage:
             says = provenance_text(how.key)
             rebuild(source, task.video, planned.info, planned.index, parts, path, how.key, how.slow, carried, says)
             with watching_source(job, planned, path.with_name(_CHECKSUMS)) as watch:
+                if carried is not None:
+                    watch = FrameWatch(result=EncodedCheck(parts, how.stay, how.key).see)
                 rebuilt = Rebuilt(how, *check(source, again, path, expected(planned, how), watch))
             return rebuilt, sha256_of(source)
 

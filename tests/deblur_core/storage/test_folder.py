@@ -78,6 +78,39 @@ def test_a_killed_put_leaves_nothing_visible_and_can_be_cleaned_up(root: Path, t
     assert [path for path in root.rglob("*") if path.is_file()] == [root / "a/clip.mp4"]
 
 
+def test_a_file_of_the_scratch_folder_is_moved_not_copied(root: Path) -> None:
+    store = open_store(root)
+    with store.scratch_folder() as folder:
+        made = folder / "film.mp4"
+        made.write_bytes(b"frames")
+        inode = made.stat().st_ino
+        store.put_file("a/film.mp4", made)
+        assert not made.exists()
+    assert (root / "a/film.mp4").stat().st_ino == inode
+    assert [path.name for path in root.iterdir()] == ["a"]
+
+
+def test_a_scratch_folder_that_was_left_is_cleaned_up_by_the_age_of_its_youngest_file(root: Path) -> None:
+    store = open_store(root)
+    with store.scratch_folder() as folder:
+        (folder / "film.mp4").write_bytes(b"frames")
+        long_ago = time.time() - 7200
+        os.utime(folder, (long_ago, long_ago))
+        assert store.clean_up_partial(older_than_seconds=3600) == 0
+        os.utime(folder / "film.mp4", (long_ago, long_ago))
+        os.utime(folder, (long_ago, long_ago))
+        assert store.clean_up_partial(older_than_seconds=3600) == 1
+        assert not folder.exists()
+    assert list(root.iterdir()) == []
+
+
+def test_a_full_disk_below_the_scratch_folder_names_the_store(root: Path) -> None:
+    store = open_store(root)
+    with pytest.raises(StorageFullError, match=f"no room left in {root}"), store.scratch_folder():
+        raise OSError(errno.ENOSPC, "No space left on device", "film.mp4")
+    assert list(root.iterdir()) == []
+
+
 def test_a_put_that_fails_leaves_no_temporary_file(root: Path, tmp_path: Path) -> None:
     store = open_store(root)
     with pytest.raises(StorageError, match="missing"):

@@ -54,6 +54,17 @@ def long_file(tmp_path: Path, long_content: bytes) -> Path:
     return path
 
 
+def test_a_file_made_in_the_scratch_folder_is_put_and_the_folder_goes(store: ObjectStore, long_content: bytes) -> None:
+    with store.scratch_folder() as folder:
+        (folder / "film.mp4").write_bytes(long_content)
+        (folder / "left over").write_bytes(b"x")
+        info = store.put_file("a/film.mp4", folder / "film.mp4")
+        assert [each.key for each in store.list()] == ["a/film.mp4"]
+        assert store.head("a/film.mp4").etag == info.etag
+    assert not folder.exists()
+    assert store.read("a/film.mp4") == long_content
+
+
 def test_what_was_put_is_read_back_with_its_size_and_a_recent_time(store: ObjectStore) -> None:
     info = store.put("a/clip.mp4", b"frames")
     assert store.read("a/clip.mp4") == b"frames"

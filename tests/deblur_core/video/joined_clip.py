@@ -133,7 +133,7 @@ def joined(clip: Path, restored: Iterable[int], segment_frames: int = 300, name:
     stay, parts = np.ones(index.frame_count, bool), []
     for segment in plan_segments(index, segment_frames):
         own = slice(segment.first_frame, segment.stop_frame)
-        encoded = to_encode(index.gop, index.is_cut, segment.first_frame, marks[own])
+        encoded = to_encode(index.gop, index.is_cut, segment.first_frame, marks[own], index.refers_back)
         stay[own] = ~encoded
         if encoded.any():
             wanted = np.flatnonzero(encoded) + segment.first_frame

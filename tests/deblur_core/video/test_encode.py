@@ -69,6 +69,7 @@ def test_codec_can_be_chosen(info: VideoInfo) -> None:
         ({"dynamic_metadata": ("Dolby Vision",)}, ".mp4", "auto", "Dolby Vision"),
         ({"pixel_format": "pal8"}, ".mkv", "auto", "cannot be encoded exactly"),
         ({"height": 127}, ".ts", "auto", "cannot be encoded exactly"),
+        ({"height": 1}, ".mkv", "ffv1", "lines of pixels"),
         ({}, ".webm", "h264", "cannot be encoded exactly"),
     ],
 )

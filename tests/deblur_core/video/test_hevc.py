@@ -174,23 +174,27 @@ def watched(header: Header, kinds: list[list[int]]) -> tuple[np.ndarray | None, 
 
 
 @pytest.mark.parametrize(
-    ("kinds", "numbers"),
+    ("kinds", "numbers", "back"),
     [
-        ([[20], [1], [20], [1]], [0, 0, 1, 1]),
-        ([[20], [1], [21], [1], [21], [9], [1], [20]], [0, 0, 1, 1, 1, 1, 1, 2]),
-        ([[20], [21], [8], [21], [9], [18], [1]], [0, 0, 0, 0, 0, 1, 1]),
-        ([[19], [7], [17], [6], [1]], [0, 0, 1, 1, 1]),
-        ([[20], [1, 36], [21], [1], [21], [9]], [0, 0, 1, 1, 1, 1]),
-        ([[35, 39, 21, 40], [1]], [0, 0]),
+        ([[20], [1], [20], [1]], [0, 0, 1, 1], []),
+        ([[20], [1], [21], [1], [21], [9], [7], [1], [20], [7]], [0, 0, 1, 1, 2, 2, 2, 2, 3, 3], [5, 6]),
+        ([[20], [21], [8], [21], [6], [18], [1]], [0, 1, 1, 2, 2, 3, 3], [2]),
+        ([[19], [7], [17], [6], [1]], [0, 0, 1, 1, 1], []),
+        ([[20], [1, 36], [21], [1], [21], [9]], [0, 0, 1, 1, 2, 2], [5]),
+        ([[35, 39, 21, 40], [1]], [0, 0], []),
     ],
 )
-def test_gops_begin_where_nothing_from_before_is_needed(
-    header: Header, kinds: list[list[int]], numbers: list[int]
+def test_gops_begin_at_random_access_points_and_what_refers_to_the_one_before_is_known(
+    header: Header, kinds: list[list[int]], numbers: list[int], back: list[int]
 ) -> None:
-    found, hindrance = watched(header, kinds)
-    assert hindrance is None
+    watch = GopWatch("hevc", header.to_bytes())
+    for each in kinds:
+        watch.see(av.Packet(b"".join(unit(kind) for kind in each)), True)
+    order = np.arange(len(kinds))
+    found = watch.numbers(order)
     assert found is not None
     assert found.tolist() == numbers
+    assert np.flatnonzero(watch.refers_back(order)).tolist() == back
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """The overlay file: restored frames travel without loss and under their own numbers."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import pytest
 
 from deblur_core.errors import DamagedVideoError
 from deblur_core.video.overlay import OverlayWriter, read_overlay
-from deblur_core.video.pixel_format import to_plain
+from deblur_core.video.pixel_format import samples, to_plain
 from deblur_core.video.probe import probe
 from tests.media import ColourTags, decoded_frames, frame_hash, make_clip, truncate
 
@@ -33,6 +35,20 @@ def test_frames_come_back_exactly_with_their_numbers_and_tags(tmp_path: Path, co
     read = list(read_overlay(tmp_path / "o.mkv"))
     assert [(number, frame_hash(frame)) for number, frame in read] == expected
     assert [(each.color_range, each.colorspace, each.color_primaries, each.color_trc) for _, each in read] == tags
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 3), (3, 8), (17, 3)])
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "gray"])
+def test_the_smallest_pictures_fit_too(tmp_path: Path, size: tuple[int, int], pixel_format: str) -> None:
+    plain = probe(make_clip(tmp_path / "a.mp4", frames=1, size=(64, 48), audio=False), "a.mp4")
+    info = replace(plain, width=size[0], height=size[1], pixel_format=pixel_format)
+    frame = av.VideoFrame(*size, pixel_format)
+    for plane in range(len(frame.planes)):
+        samples(frame, plane)[:] = 60 + plane
+    expected = frame_hash(frame)
+    with OverlayWriter(tmp_path / "o.mkv", info) as overlay:
+        overlay.add(7, frame)
+    assert [(number, frame_hash(each)) for number, each in read_overlay(tmp_path / "o.mkv")] == [(7, expected)]
 
 
 def test_overlay_without_frames_is_allowed(tmp_path: Path) -> None:

@@ -10,7 +10,11 @@ import pytest
 from deblur_core.errors import VerificationError
 from deblur_core.video import hevc
 from deblur_core.video.carried_check import compare_carried
+from deblur_core.video.carried_packets import CarriedFrames, joined_packets
+from deblur_core.video.encoded_check import EncodedCheck
+from deblur_core.video.index import index_video
 from deblur_core.video.nal_units import framed, units
+from deblur_core.video.picture_metadata import PictureMetadata
 from tests.deblur_core.video.joined_clip import (
     decoder_messages,
     joined,
@@ -19,7 +23,7 @@ from tests.deblur_core.video.joined_clip import (
     why_not,
     x265_clip,
 )
-from tests.media import frame_hashes, frame_times, make_clip, odd_clips
+from tests.media import decoded_frames, frame_hashes, frame_times, make_clip, odd_clips
 
 KINDS: dict[str, dict[str, Any]] = {
     "plain.mp4": {"bframes": 0},
@@ -82,12 +86,36 @@ def test_any_gop_may_be_the_one_that_is_encoded(tmp_path: Path, restored: list[i
     assert decoder_messages(result.out) == []
 
 
-def test_an_open_gop_is_encoded_with_those_after_it_up_to_a_closed_one(tmp_path: Path) -> None:
-    """CRA pictures every 8 frames, each but the first with leading pictures that refer to what came before."""
-    clip = x265_clip(tmp_path / "a.mp4", open_gop=1, bframes=3, gop=8)
-    assert hevc.RASL[0] in kinds_of_pictures(clip)
-    result = joined(clip, [13])
-    assert np.flatnonzero(~result.stay).tolist() == list(range(13, 48))
+@pytest.mark.parametrize(
+    ("restored", "encoded"),
+    [([10], range(9, 16)), ([14], range(13, 16)), ([16], range(13, 24)), ([0], range(8)), ([47], range(45, 48))],
+)
+def test_of_an_open_gop_only_what_leads_in_the_next_is_encoded_too(
+    tmp_path: Path, restored: list[int], encoded: range
+) -> None:
+    """CRA pictures every 8 frames from 8 on, each with three leading pictures that refer to what came before it."""
+    clip = x265_clip(tmp_path / "a.mp4", open_gop=1, bframes=3, b_adapt=0, gop=8)
+    index = index_video(clip, "a.mp4")
+    assert index.refers_back is not None
+    assert np.flatnonzero(index.refers_back)[:6].tolist() == [5, 6, 7, 13, 14, 15]
+    result = joined(clip, restored)
+    assert np.flatnonzero(~result.stay).tolist() == list(encoded)
+    before, after = ({pts: data for pts, _, data in packets(path)} for path in (clip, result.out))
+    assert [before[pts] == after[pts] for pts in index.pts] == result.stay.tolist()
+    assert [dts for _, dts, _ in packets(result.out)] == [dts for _, dts, _ in packets(clip)]
+    old, new = frame_hashes(clip), frame_hashes(result.out)
+    assert [place for place in np.flatnonzero(result.stay) if old[place] != new[place]] == []
+    assert frame_times(result.out) == frame_times(clip)
+    assert decoder_messages(result.out) == []
+    wanted = np.setdiff1d(np.arange(48), np.flatnonzero(index.refers_back & result.stay))
+    assert sought_hashes(result.out, index.pts[wanted]) == [new[number] for number in wanted]
+
+
+def test_open_gops_in_matroska(tmp_path: Path) -> None:
+    clip = x265_clip(tmp_path / "a.mkv", open_gop=1, bframes=3, b_adapt=0, gop=8)
+    result = joined(clip, [10, 34])
+    assert np.flatnonzero(~result.stay).tolist() == [*range(9, 16), *range(33, 40)]
+    assert frame_times(result.out) == frame_times(clip)
     assert decoder_messages(result.out) == []
 
 
@@ -163,6 +191,35 @@ def test_a_gop_that_was_to_stay_and_did_not_is_named(tmp_path: Path) -> None:
         compare_carried(result.source, result.out, result.index, np.ones(48, bool), True, "a.mp4")
     with pytest.raises(VerificationError, match="parameter sets of its source"):
         compare_carried(result.out, result.source, result.index, np.zeros(48, bool), True, "a.mp4")
+
+
+def test_what_describes_an_encoded_picture_stands_around_it_and_before_the_end_of_its_sequence(tmp_path: Path) -> None:
+    result = joined(x265_clip(tmp_path / "a.mp4", open_gop=1, bframes=0), [16])
+    said = PictureMetadata(framed(b"\x4e\1\4\1\7\x80"), framed(b"\x7c\1\x19"))
+    carried = CarriedFrames(result.stay, result.source)
+    described = dict.fromkeys((3, 17), said)
+    given = joined_packets(result.parts, carried, result.info, result.index, described, True, "a")
+    kinds = {each.pts: [hevc.kind_of(unit) for unit in units(memoryview(each))] for each in given}
+    shown = [kinds[pts] for pts in result.index.pts]
+    assert shown[16:18] == [[20], [39, 1, 62, hevc.END_OF_SEQUENCE]]
+    assert shown[3] == [1]
+
+
+def test_what_was_encoded_decodes_to_the_same_amid_the_others(tmp_path: Path) -> None:
+    result = joined(x265_clip(tmp_path / "a.mp4", bframes=2), [13, 40])
+
+    def look(parts: list[Path], frames: list[av.VideoFrame]) -> None:
+        check = EncodedCheck(parts, result.stay, "a.mp4")
+        for frame in frames:
+            check.see(frame)
+
+    shown = decoded_frames(result.out)
+    look(result.parts, shown)
+    with pytest.raises(VerificationError, match="frame 13 does not decode to what it was encoded as"):
+        look(result.parts, [*shown[:13], shown[12], *shown[14:]])
+    with pytest.raises(VerificationError, match=r"frame 1[23] does not decode"):
+        look([], shown)
+    look(result.parts, [*shown[:3], shown[4], *shown[4:]])
 
 
 @pytest.mark.parametrize(
