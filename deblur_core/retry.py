@@ -26,8 +26,10 @@ class Backoff:
 
     def wait_seconds(self, failed: int, draw: Callable[[], float] = random.random) -> float | None:
         """How long to wait after `failed` attempts, None when there is no further one. draw: evenly from [0, 1)."""
-        if failed >= self.attempts:
-            return None
+        return None if failed >= self.attempts else self.pause_seconds(failed, draw)
+
+    def pause_seconds(self, failed: int, draw: Callable[[], float] = random.random) -> float:
+        """The same, however many attempts there are."""
         return draw() * min(self.first_seconds * 2.0 ** (failed - 1), self.most_seconds)
 
 

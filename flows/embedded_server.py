@@ -8,6 +8,7 @@ however the command ends. Knows no flow.
 import asyncio
 import fcntl
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -39,6 +40,8 @@ def embedded_server() -> Iterator[None]:
         return
     import httpx
 
+    # Others on this machine reach the port, too.
+    auth = f"restore-archive:{secrets.token_hex(32)}"
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
         process = subprocess.Popen(
@@ -47,9 +50,11 @@ def embedded_server() -> Iterator[None]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **_OWN_SETTINGS},
+            env={**os.environ, **_OWN_SETTINGS, "PREFECT_SERVER_API_AUTH_STRING": auth},
         )
-    os.environ["PREFECT_API_URL"] = url
+    ours = {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": auth}
+    before = {name: os.environ[name] for name in ours if name in os.environ}
+    os.environ.update(ours)
     try:
         import prefect  # noqa: F401  (takes as long as the server does: both at once)
 
@@ -60,7 +65,9 @@ def embedded_server() -> Iterator[None]:
             raise RestoreArchiveError(f"Prefect's embedded server does not start ({error}): {advice}") from error
         yield
     finally:
-        del os.environ["PREFECT_API_URL"]
+        for name in ours:
+            del os.environ[name]
+        os.environ.update(before)
         process.kill()
         process.wait()
 

@@ -130,7 +130,7 @@ def resolve_settings(**arguments: Any) -> Settings:
         raise SettingsError(f"{name} = {problem['input']!r} (from the {origin}): {message}") from error
     except SettingsSourceError as error:
         raise SettingsError(f'{error} (the environment): write a list as JSON, such as [".mp4", ".mov"]') from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{TOML_FILE.absolute()} is not valid TOML: {error}") from error
 
 

@@ -106,5 +106,5 @@ def swift_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         if word != "ready":
             process.kill()
             pytest.fail(f"Swift did not start: {errors.read_text()[-2000:]}")
-        yield S3Server(url, "test:tester", "testing")
+        yield S3Server(url, "test:tester", "canary-of-the-store")
         process.terminate()

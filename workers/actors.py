@@ -17,6 +17,7 @@ import ray
 
 from deblur_core.errors import StorageFullError
 from deblur_core.storage.read_failures import read_failures_told
+from deblur_core.storage.store import SCRATCH_PREFIX
 from deblur_core.storage.system_errors import no_room
 from workers.job import Job
 from workers.planned_video import PlannedVideos, Stores
@@ -105,8 +106,9 @@ def run_call(stage: Stage, task: Any) -> tuple[StageResult, Cost]:
 
 
 def remove_abandoned_scratch(older_than_seconds: float = 24 * 3600.0) -> None:
-    """Removes the temporary folders that stages of killed actors left on this machine; no call lasts that long."""
-    for folder in Path(tempfile.gettempdir()).glob("restore-archive-*"):
+    """Removes the scratch folders that stages of killed actors left on this machine; no call lasts that long. Those in
+    the folders of an archive are removed with all else that is unfinished there."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
         with suppress(OSError):
             if folder.stat().st_mtime < time.time() - older_than_seconds:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -66,7 +66,9 @@ class Deadlines:
         elif call.stage == "assemble":
             seconds += self.assemble_seconds * megapixels * call.frames
         elif call.stage == "publish":
-            seconds += self.publish_seconds * megapixels * sum(segment.frame_count for segment in state.segments)
+            # All of it is encoded again where the joined file fails its check.
+            frame_seconds = self.publish_seconds + self.assemble_seconds
+            seconds += frame_seconds * megapixels * sum(segment.frame_count for segment in state.segments)
         elif call.stage == "deblur":
             frame_seconds = _SLOWEST * (_DEBLUR_SECONDS + _DEBLUR_SECONDS_A_GMAC * gmac_256)
             seconds += frame_seconds * megapixels * call.frames

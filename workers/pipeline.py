@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
 
 import ray
 
@@ -25,6 +24,7 @@ from deblur_core.provenance.versions import making_version
 from deblur_core.redaction import redacted
 from deblur_core.storage.keys import printable
 from workers.actors import ActorReport
+from workers.call_queue import CallQueue
 from workers.deadlines import NORMAL, Clock, Deadlines, PatientClock
 from workers.job import Job, SegmentTask, VideoTask
 from workers.pool import Done, Lost, Pool, PoolError
@@ -38,8 +38,6 @@ log = logging.getLogger(__name__)
 
 _VIDEOS_PER_ACTOR = 4
 _RESIZE_EVERY_SECONDS = 5.0
-# Within the media pool: planning feeds everything else, publishing frees temporary data.
-_URGENCY = {"plan": 0, "publish": 1, "assemble": 2, "classify": 0, "deblur": 0}
 
 
 class PipelineStoppedError(RestoreArchiveError):
@@ -61,14 +59,12 @@ class Pipeline:
         self._gmac_256 = find_restorer(job.options.restorer).gmac_256 * job.options.slow_motion
         self._pools = {spec.name: Pool(spec, job, namespace, deadlines.start, patient) for spec in POOLS}
         self._pool_of = {stage: spec.name for spec in POOLS for stage in spec.stages}
-        self._queues: dict[str, list[tuple[Any, ...]]] = {spec.name: [] for spec in POOLS}
-        self._tie = itertools.count()
+        self._queue = CallQueue(self._pool_of, clock)
         self._states: dict[str, VideoState] = {}
         self._futures: dict[str, Future[VideoOutcome]] = {}
         self._waiting: list[tuple[int, int, VideoTask]] = []
         self._orders = itertools.count()
-        self._clock, self._setbacks = clock, Setbacks()
-        self._later: list[tuple[float, int, VideoState, Call]] = []
+        self._setbacks = Setbacks()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._stages = {name: StageProgress() for name in STAGES}
@@ -184,37 +180,27 @@ class Pipeline:
                 _, order, video = heapq.heappop(self._waiting)
                 state = VideoState(video, order)
                 self._states[video.video] = state
-                self._queue(state, [Call("plan", video, order)])
+                self._begin(state, [Call("plan", video, order)])
 
-    def _queue(self, state: VideoState, calls: Sequence[Call]) -> None:
+    def _begin(self, state: VideoState, calls: Sequence[Call]) -> None:
         for call in calls:
             if call.stage == "deblur" and state.cannot_rebuild is not None:
                 self._fail(state, "declined", DeclinedVideoError(state.cannot_rebuild))
                 return
             self._stages[call.stage] = self._stages[call.stage].queued(call.frames)
-            self._push(state, call)
-
-    def _push(self, state: VideoState, call: Call) -> None:
-        place = call.task.first_frame if isinstance(call.task, SegmentTask) else -1
-        entry = (_URGENCY[call.stage], state.order, place, next(self._tie), call)
-        heapq.heappush(self._queues[self._pool_of[call.stage]], entry)
+            self._queue.push(call)
 
     def _dispatch(self) -> None:
         """Sends what the pools have room for. A call that lost an actor before goes alone; until one is idle for it,
         nothing else of its pool is sent, or none ever would be."""
         with self._lock:
-            while self._later and self._later[0][0] <= self._clock():
-                _, _, waiting, call = heapq.heappop(self._later)
-                self._push(waiting, call)
-            for name, queue in self._queues.items():
-                while queue:
-                    call = queue[0][-1]
+            for name, pool in self._pools.items():
+                for call in self._queue.heads(name):
                     state = self._state_of(call)
                     if state is None:
                         self._forget(call)
-                    elif not self._send(self._pools[name], call, state):
+                    elif not self._send(pool, call, state):
                         break
-                    heapq.heappop(queue)
 
     def _send(self, pool: Pool, call: Call, state: VideoState) -> bool:
         seconds = self._deadlines.of(call, state, self._gmac_256)
@@ -271,7 +257,7 @@ class Pipeline:
                 printable(state.task.video),
                 event.cause,
             )
-            self._push(state, event.call)
+            self._queue.push(event.call, self._setbacks.pause_seconds(event.call))
 
     def _try_later_or_fail(self, state: VideoState, call: Call, error: BaseException) -> None:
         seconds = self._setbacks.failed(call, error)
@@ -282,7 +268,7 @@ class Pipeline:
             log.warning(
                 "%s of %s is tried again in %.0f s: %s", call.stage, video, seconds, printable(redacted(str(error)))
             )
-            heapq.heappush(self._later, (self._clock() + seconds, next(self._tie), state, call))
+            self._queue.push(call, seconds)
 
     def _advance(self, state: VideoState, event: Done) -> None:
         call, result, cost = event.call, event.result, event.cost
@@ -292,13 +278,13 @@ class Pipeline:
         if isinstance(result, Planned) and result.record is not None:
             self._finish(state, VideoOutcome(result.record, skipped=True))
         elif isinstance(result, Planned):
-            self._queue(state, state.planned(result))
+            self._begin(state, state.planned(result))
         elif isinstance(result, Classified):
-            self._queue(state, state.classified(call.task.number, result.blurred))
+            self._begin(state, state.classified(call.task.number, result.blurred))
         elif isinstance(result, Deblurred):
-            self._queue(state, state.deblurred(call.task.number, result.restored))
+            self._begin(state, state.deblurred(call.task.number, result.restored))
         elif isinstance(result, Assembled):
-            self._queue(state, state.encoded(call.task.number))
+            self._begin(state, state.encoded(call.task.number))
         elif isinstance(result, Published):
             self._finish(state, VideoOutcome(result.record))
 

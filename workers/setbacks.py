@@ -62,6 +62,11 @@ class Setbacks:
             )
         return None
 
+    def pause_seconds(self, call: Call) -> float:
+        """Before a call that lost its worker is done again: none at first, then longer and longer."""
+        losses = self._of(call).losses
+        return self._backoff.pause_seconds(losses - _LOSSES_OF_A_SUSPECT) if losses > _LOSSES_OF_A_SUSPECT else 0.0
+
     def failed(self, call: Call, error: BaseException) -> float | None:
         """Seconds after which the call is tried again; None: its error is the video's end."""
         if not may_pass(error):

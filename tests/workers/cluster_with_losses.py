@@ -33,7 +33,7 @@ from workers.deadlines import Deadlines  # noqa: E402
 from workers.job import Job, RestoreOptions, VideoTask, new_run_id  # noqa: E402
 from workers.pipeline import Pipeline  # noqa: E402
 
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 300.0
 _STORE_BYTES = 80 << 20
 
 

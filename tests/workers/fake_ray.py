@@ -64,7 +64,7 @@ class FakeRay:
 
     def ticking(self) -> float:
         """A clock that also goes on whenever it is looked at."""
-        self.seconds += 0.5
+        self.seconds += 2.0
         return self.seconds
 
 

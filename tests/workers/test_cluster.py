@@ -20,7 +20,7 @@ from tests.workers.shaken_clip import shaken_clip
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-RUN_SECONDS = 240
+RUN_SECONDS = 900
 CLIPS = ("calm.mp4", "late.mp4", "poison.mp4", "unlucky.mp4", "stuck.mp4")
 
 

@@ -1,0 +1,47 @@
+"""Ray for the time of a run: started again where a busy machine did not start it in time, and what is said if it never
+does."""
+
+import pytest
+import ray
+
+from deblur_core.errors import RestoreArchiveError, UsageError
+from flows.cluster import ray_session
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Exception | None]:
+    """How each attempt to start Ray ends, in order; None is well."""
+    ends: list[Exception | None] = []
+
+    def init(**_: object) -> None:
+        end = ends.pop(0)
+        if end is not None:
+            raise end
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    return ends
+
+
+def test_a_busy_machine_on_which_ray_does_not_start_in_time_is_asked_again(started: list[Exception | None]) -> None:
+    started += [Exception("The current node timed out during startup."), None]
+    with ray_session("local"):
+        assert started == []
+
+
+def test_a_machine_on_which_ray_never_starts_is_told_in_one_line(started: list[Exception | None]) -> None:
+    started += [Exception("The current node timed out during startup.\nMore.")] * 3
+    with (
+        pytest.raises(RestoreArchiveError, match=r"does not start on this machine \(The current node.*\.\): it is too"),
+        ray_session("local"),
+    ):
+        pass
+    assert started == []
+
+
+def test_a_cluster_that_refuses_is_not_asked_again(started: list[Exception | None]) -> None:
+    started += [ConnectionError("no such cluster"), None]
+    with pytest.raises(UsageError, match="cannot be reached"), ray_session("auto"):
+        pass
+    assert len(started) == 1
