@@ -36,7 +36,7 @@ def compare(before: Path, after: Path, out: Path | None) -> int:
     mean = f"{np.mean(finite):.2f} dB" if finite else "identical"
     same = len(rows) - len(finite)
     console.print(f"{len(rows)} frames, {same} identical, mean PSNR of the others {mean}")
-    console.print(f"frame {most[1]}, the most different one, before | after: {path}")
+    console.print(f"frame {most[1]}, the most different one, before | after: {path}", markup=False)
     return 0
 
 

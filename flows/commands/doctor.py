@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deblur_core.errors import RestoreArchiveError
+from deblur_core.redaction import redacted
 from flows.settings import Settings, origin_of, resolve_settings
 
 _ENCODERS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "h264_nvenc")
@@ -112,7 +113,7 @@ def _storage(settings: Settings) -> list[Finding]:
             findings.append(Finding(name, "good", f"{url} answers"))
         except RestoreArchiveError as error:
             findings.append(Finding(name, "bad", str(error), "check the place, the rights and AWS_…"))
-    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = redacted(os.environ.get("AWS_ENDPOINT_URL", ""))
     if not findings:
         detail = f"endpoint {endpoint}" if endpoint else "no source or destination set; give them to have them checked"
         findings.append(Finding("S3", "note", detail))
@@ -143,5 +144,6 @@ def _prefect(settings: Settings) -> list[Finding]:
         answer = httpx.get(f"{url.rstrip('/')}/health", timeout=5.0)
         answer.raise_for_status()
     except httpx.HTTPError as error:
-        return [Finding("Prefect", "bad", f"{url}: {error}", "start the server (prefect server start)")]
-    return [Finding("Prefect", "good", f"{url} answers")]
+        told = redacted(f"{url}: {error}")
+        return [Finding("Prefect", "bad", told, "start the server (prefect server start)")]
+    return [Finding("Prefect", "good", f"{redacted(url)} answers")]

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from deblur_core.errors import UsageError
 from deblur_core.manifests.frames import SegmentLabels, VideoFrames, frame_manifest, to_bytes
+from deblur_core.storage.keys import printable
 from flows.settings import resolve_settings
 
 
@@ -69,7 +71,7 @@ def stretches(blurred: np.ndarray, probability: np.ndarray) -> list[Stretch]:
 
 def _print(name: str, info: object, found: list[Stretch], seconds: np.ndarray, folder: Path) -> None:
     console = Console()
-    table = Table("frames", "from", "to", "label", "mean probability", title=name)
+    table = Table("frames", "from", "to", "label", "mean probability", title=Text(printable(name)))
     for stretch in found[:60]:
         table.add_row(
             f"{stretch.start}–{stretch.stop - 1}",
@@ -83,4 +85,4 @@ def _print(name: str, info: object, found: list[Stretch], seconds: np.ndarray, f
         console.print(f"… and {len(found) - 60} stretches more, in the manifest")
     count = sum(stretch.stop - stretch.start for stretch in found if stretch.blurred)
     console.print(f"{count} of {len(seconds)} frames are blurred ({100 * count / len(seconds):.1f} %).")
-    console.print(f"timeline {folder / 'timeline.png'}   manifest {folder / 'frames.parquet'}")
+    console.print(f"timeline {folder / 'timeline.png'}   manifest {folder / 'frames.parquet'}", markup=False)

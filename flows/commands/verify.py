@@ -13,9 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from deblur_core.provenance.proof import Proof, repeat_proof
 from deblur_core.storage import ObjectInfo
+from deblur_core.storage.keys import printable
 from flows.inventory import PublishedArchive, find_published
 from flows.settings import resolve_settings
 
@@ -96,11 +98,12 @@ def _print(
     for proof in rows:
         kind = "copy" if proof.is_copy else str(proof.restored or "")
         words = "holds" if proof.holds else "; ".join(proof.problems)
-        table.add_row(proof.video, proof.output or "", kind, words)
+        table.add_row(*(Text(printable(each)) for each in (proof.video, proof.output or "", kind, words)))
     if table.row_count:
         console.print(table)
     what = "by their hashes" if hashes_only else "by hash, time, picture, packet and tag"
     console.print(
         f"{len(proofs)} videos in {seconds:.0f} s, {what}: {len(proofs) - len(wrong)} hold, {len(wrong)} do not "
-        f"({archive.destination.url})."
+        f"({archive.destination.url}).",
+        markup=False,
     )
