@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
+AUDIT  := .venv-audit
 
-.PHONY: install demo restore test lint bench long browser fidelity clean
+.PHONY: install demo restore test lint bench long browser fidelity fuzz sbom audit clean
 
 install: $(STAMP)
 
@@ -52,5 +53,19 @@ browser: $(DEV)
 fidelity: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fidelity $(if $(ODD_MEDIA),--files "$(ODD_MEDIA)")
 
+# Changed files through every reader: make fuzz SECONDS=3600 ODD_MEDIA=folder RUN=2. Findings go to scratch/fuzz;
+# `make test` runs some of it.
+fuzz: $(DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) --run $(or $(RUN),1) $(if $(ODD_MEDIA),--files "$(ODD_MEDIA)")
+
+# A software bill of materials (CycloneDX) of what is installed here: packages, FFmpeg, weights. Needs no network.
+sbom: $(STAMP)
+	$(BIN)/python -m deblur_core.provenance.software_bill > sbom.cdx.json
+
+# Known holes in what is installed. Asks PyPI, so it runs where that answers, and fails where a package is not known there.
+audit: $(STAMP)
+	test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install --quiet 'pip-audit>=2.9,<3'; }
+	$(AUDIT)/bin/pip-audit --strict --skip-editable --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(AUDIT) demo

@@ -60,6 +60,11 @@ class FrameOutcome:
     backwards: bool = False
 
 
+UNREADABLE = (pa.ArrowException, ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
+"""What pyarrow, and who reads its tables, raises over a file that is damaged or not ours; UnicodeDecodeError is a
+ValueError."""
+
+
 def to_bytes(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
     """A Parquet file (zstd) of `table`, with the schema's name and version and `metadata` in its footer."""
     named = {"schema": SCHEMA_NAME, "schema_version": SCHEMA_VERSION, **metadata}
@@ -72,9 +77,9 @@ def from_bytes(data: bytes, where: str) -> tuple[pa.Table, dict[str, str]]:
     """Reads what `to_bytes` wrote. Raises StorageError naming `where` if it is no manifest of this version."""
     try:
         table = pq.read_table(pa.BufferReader(data))
-    except pa.ArrowInvalid as cause:
-        raise StorageError(f"{where} is not a readable Parquet file ({cause}): delete it and run again") from cause
-    metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    except UNREADABLE as cause:
+        raise StorageError(f"{where} is not a readable Parquet file: it is damaged, delete it and run again") from cause
     if metadata.get("schema_version") != SCHEMA_VERSION:
         found = metadata.get("schema_version", "none")
         raise StorageError(f"{where} has manifest version {found}, this program reads {SCHEMA_VERSION}")
@@ -92,12 +97,18 @@ def labels_table(labels: SegmentLabels) -> pa.Table:
     return pa.table(columns)
 
 
+_LABEL_SCHEMA = pa.schema([("frame", pa.int64()), ("blur_probability", pa.float32()), ("measured", pa.bool_())])
+
+
 def labels_from(tables: Sequence[pa.Table], first_frame: int, stop_frame: int) -> SegmentLabels:
     """Joins the labels of consecutive parts (or a whole manifest) and cuts out the frames asked for.
 
-    Raises StorageError when a frame has no label.
+    Raises StorageError when a frame has no label, or a table is none of labels.
     """
-    joined = pa.concat_tables([table.select(["frame", "blur_probability", "measured"]) for table in tables])
+    try:
+        joined = pa.concat_tables([table.select(_LABEL_SCHEMA.names).cast(_LABEL_SCHEMA) for table in tables])
+    except UNREADABLE as cause:
+        raise StorageError("the table of labels is damaged: run again with --force") from cause
     order = np.argsort(joined["frame"].to_numpy(), kind="stable")
     frames = joined["frame"].to_numpy()[order]
     low, high = np.searchsorted(frames, [first_frame, stop_frame])
@@ -123,8 +134,11 @@ def outcomes_table(outcomes: Sequence[FrameOutcome]) -> pa.Table:
 
 
 def outcomes_from(table: pa.Table) -> list[FrameOutcome]:
-    """The reverse of `outcomes_table`."""
-    return [FrameOutcome(**row) for row in table.to_pylist()]
+    """The reverse of `outcomes_table`. Raises StorageError for a table that is none."""
+    try:
+        return [FrameOutcome(**row) for row in table.to_pylist()]
+    except UNREADABLE as cause:
+        raise StorageError("the restored frames' table is damaged: run again with --force") from cause
 
 
 @dataclass(frozen=True)

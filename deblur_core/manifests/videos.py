@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import pyarrow as pa
 
-from deblur_core.manifests.frames import from_bytes, to_bytes
+from deblur_core.errors import StorageError
+from deblur_core.manifests.frames import UNREADABLE, from_bytes, to_bytes
 
 RESTORED, UNCHANGED, FAILED = "restored", "unchanged", "failed"
 
@@ -89,14 +90,17 @@ def records_to_bytes(records: Iterable[VideoRecord]) -> bytes:
 def records_from_bytes(data: bytes, where: str) -> dict[str, VideoRecord]:
     """The rows by video. Raises StorageError naming `where` when the file is not ours."""
     table, _ = from_bytes(data, where)
-    # Rows written before there were the last columns lack them.
-    columns: Mapping[str, list[object]] = {
-        name: (table[name].cast(pa.int64()) if name == "finished_at" else table[name]).to_pylist()
-        for name in VIDEO_SCHEMA.names
-        if name in table.column_names
-    }
-    rows = zip(*columns.values(), strict=True)
-    records = (VideoRecord(**dict(zip(columns, row, strict=True))) for row in rows)
+    try:
+        # Rows written before there were the last columns lack them.
+        columns: Mapping[str, list[object]] = {
+            name: (table[name].cast(pa.int64()) if name == "finished_at" else table[name]).to_pylist()
+            for name in VIDEO_SCHEMA.names
+            if name in table.column_names
+        }
+        rows = zip(*columns.values(), strict=True)
+        records = [VideoRecord(**dict(zip(columns, row, strict=True))) for row in rows]
+    except UNREADABLE as cause:
+        raise StorageError(f"{where} is not a table of videos: it is damaged, delete it and run again") from cause
     return {record.video: record for record in records}
 
 

@@ -159,9 +159,9 @@ def from_bytes(data: bytes, where: str) -> Sidecar:
                 f"{SCHEMA_VERSION}"
             )
         return _read(whole)
-    except (ValueError, TypeError, KeyError, AttributeError) as cause:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as cause:
         raise StorageError(
-            f"{where} is not a readable record ({type(cause).__name__}: {cause}): it was altered"
+            f"{where} is not a readable record ({type(cause).__name__}: {' '.join(str(cause).split())}): it was altered"
         ) from cause
 
 

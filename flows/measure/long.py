@@ -59,12 +59,11 @@ def measure_long(work: Path, minutes: float, rate: Fraction, only: str | None) -
     for film in films(rate):
         if only is not None and not film.name.startswith(only):
             continue
-        folder = work / film.name.split(",")[0]
-        shutil.rmtree(folder, ignore_errors=True)
-        (folder / "archive").mkdir(parents=True)
-        made = make_long_video(
-            folder / "archive" / "film.mp4", film.picture, loops, range(min(1, loops - 1), loops, _SHAKEN_EVERY)
-        )
+        folder = work / f"{film.name.split(',')[0]} {loops} loops at {float(rate):g}"
+        shutil.rmtree(folder / "restored", ignore_errors=True)
+        (folder / "archive").mkdir(parents=True, exist_ok=True)
+        shaken = range(min(1, loops - 1), loops, _SHAKEN_EVERY)
+        made = make_long_video(folder / "archive" / "film.mp4", film.picture, loops, shaken)
         settings = {"RESTORE_SEGMENT_FRAMES": str(film.segment_frames)}
         seen = watched_run(folder / "archive", folder / "restored", settings, *film.options)
         reports.append(_judged(film, made, folder / "restored", *seen))
@@ -139,10 +138,10 @@ def _print(report: dict[str, Any]) -> None:
     console = Console(width=120)
     console.print(
         f"[bold]{report['film']}[/bold]: {report['seconds_of_film'] / 60:.1f} min, {report['frames']} frames, "
-        f"{report['restored']} restored ({report['shaken_and_restored']} of "
-        f"{report['shaken']} shaken); {report['source_bytes'] / _MIB:.0f} MiB became "
-        f"{report['result_bytes'] / _MIB:.0f} MiB in {report['run_seconds']:.0f} s; sound moved by "
-        f"{report['sound_moved_seconds']:.6f} s"
+        f"{report['parts_joined'] or 'few'} parts joined, {report['restored']} restored "
+        f"({report['shaken_and_restored']} of {report['shaken']} shaken); "
+        f"{report['source_bytes'] / _MIB:.0f} MiB became {report['result_bytes'] / _MIB:.0f} MiB in "
+        f"{report['run_seconds']:.0f} s; sound moved by {report['sound_moved_seconds']:.6f} s"
     )
     table = Table("process", "number", "most RSS, MiB", "most PSS, MiB")
     for title, found in report["processes"].items():

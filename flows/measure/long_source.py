@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import cv2
@@ -61,27 +62,34 @@ class Picture:
 
 
 def make_long_video(path: Path, picture: Picture, loops: int, shaken_loops: Iterable[int]) -> LongVideo:
-    """Writes an H.264 MP4 with AAC sound of `loops` times 48 s; loops whose number is in `shaken_loops` are shaken.
+    """Writes an H.264 MP4 with AAC sound of `loops` times 48 s, unless `path` exists, which is then believed to be it;
+    loops whose number is in `shaken_loops` are shaken.
 
     Raises UsageError for a frame rate that gives no whole GOPs.
     """
     if picture.rate * LOOP_SECONDS % LOOP_GOPS:
         raise UsageError(f"{picture.rate} frames a second give no whole GOPs: take a multiple of 5/8")
     shaken = set(shaken_loops)
-    pieces = {kind: path.with_suffix(f".loop{int(kind)}.mp4") for kind in (False, True)}
-    for kind, piece in pieces.items():
-        _encode_loop(piece, picture, picture.shaken if kind else ())
-    with av.open(str(path), "w", options={"movie_timescale": "90000"}) as target:
-        with open_input(pieces[False], path.name) as template:
-            streams = {each.index: target.add_stream_from_template(each, opaque=True) for each in template.streams}
-        for number in range(loops):
-            for packet in _loop_packets(pieces[number in shaken], picture, number):
-                packet.stream = streams[packet.stream.index]
-                target.mux(packet)
-    for piece in pieces.values():
-        piece.unlink()
+    if not path.exists():
+        _write(path, picture, loops, shaken)
     blurred = tuple(loop * picture.loop_frames + frame for loop in sorted(shaken) for frame in picture.shaken)
     return LongVideo(path, loops * picture.loop_frames, picture.gop, path.stat().st_size, blurred)
+
+
+def _write(path: Path, picture: Picture, loops: int, shaken: set[int]) -> None:
+    with TemporaryDirectory(prefix=".making-", dir=path.parent) as folder:
+        pieces = {kind: Path(folder) / f"loop{int(kind)}.mp4" for kind in (False, True)}
+        for kind, piece in pieces.items():
+            _encode_loop(piece, picture, picture.shaken if kind else ())
+        whole = Path(folder) / "whole.mp4"
+        with av.open(str(whole), "w", options={"movie_timescale": "90000"}) as target:
+            with open_input(pieces[False], "a loop") as template:
+                streams = {each.index: target.add_stream_from_template(each, opaque=True) for each in template.streams}
+            for number in range(loops):
+                for packet in _loop_packets(pieces[number in shaken], picture, number):
+                    packet.stream = streams[packet.stream.index]
+                    target.mux(packet)
+        whole.replace(path)
 
 
 def _encode_loop(path: Path, picture: Picture, shaken: tuple[int, ...]) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 from deblur_core.errors import RestoreArchiveError
 
 DRIVER, DATABASE, RAY = "driver", "Prefect's server", "Ray"
+_ACTOR = "actor"
+"""of no known kind: one that classifies, or that never wrote a file"""
 _ACTOR_TITLE = "ray::StageActor"
 _OPENED_BY = {"overlay.mkv": "deblur actor", "part.mkv": "media actor"}
 _SCRATCH = "restore-archive-"
@@ -87,12 +89,9 @@ def look_at_processes(root: int, processes: dict[int, Watched], with_pss: bool) 
     """Adds what /proc says now of `root` and all that descend from it."""
     for number in _family(root):
         try:
-            title = _title(number, number == root)
-            if title is None:
-                continue
-            watched = processes.setdefault(number, Watched(title))
-            if watched.title == "actor":
-                watched.title = _stage_of(number)
+            watched = processes.setdefault(number, Watched(RAY))
+            if watched.title in (RAY, _ACTOR):  # Ray starts a process first and makes an actor of it later
+                watched.title = _title(number, number == root)
             status = Path(f"/proc/{number}/status").read_text()
             watched.peak_rss = max(watched.peak_rss, _kibibytes(status, "VmHWM:"))
             if with_pss:
@@ -146,19 +145,17 @@ def _family(root: int) -> Iterator[int]:
         waiting += children.get(number, [])
 
 
-def _title(number: int, is_root: bool) -> str | None:
-    command = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    if not command.strip():
-        return None
+def _title(number: int, is_root: bool) -> str:
     if is_root:
         return DRIVER
+    command = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     if command.startswith(_ACTOR_TITLE):
-        return "actor"
+        return _kind_of_actor(number)
     return DATABASE if "embedded_server" in command else RAY
 
 
-def _stage_of(number: int) -> str:
-    """Which kind of actor it is, from what it has open in its temporary folder; `actor` until that is seen."""
+def _kind_of_actor(number: int) -> str:
+    """From what it has open in its temporary folder; classify actors write nothing there."""
     for link in Path(f"/proc/{number}/fd").iterdir():
         try:
             target = link.readlink()
@@ -166,7 +163,7 @@ def _stage_of(number: int) -> str:
             continue
         if target.parent.name.startswith(_SCRATCH):
             return _OPENED_BY.get(target.name, "media actor")
-    return "actor"
+    return _ACTOR
 
 
 def _kibibytes(text: str, field_name: str) -> int:

@@ -65,7 +65,8 @@ def test_the_launcher_file_passes_rays_own_validation() -> None:
 def test_the_launcher_keeps_nodes_private_and_gives_them_a_profile() -> None:
     config = documents(LAUNCHER)[0]
     assert config["provider"]["use_internal_ips"] is True
-    assert "--env RAY_AUTH_MODE=token" in config["docker"]["run_options"]
+    options = {option.partition(" #")[0] for option in config["docker"]["run_options"]}
+    assert {"--env RAY_AUTH_MODE=token", "--read-only", "--cap-drop ALL"} <= options
     assert any("--dashboard-host=127.0.0.1" in command for command in config["head_start_ray_commands"])
     for node in config["available_node_types"].values():
         assert node["node_config"]["IamInstanceProfile"]["Name"].startswith("restore-archive-")
