@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from deblur_core.video.scheduling import usual_scheduling
+
 SWIFT_SERVER = Path(__file__).parent / "deblur_core" / "storage" / "swift_server.py"
 START_SECONDS = 60
 
@@ -108,3 +110,10 @@ def swift_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
             pytest.fail(f"Swift did not start: {errors.read_text()[-2000:]}")
         yield S3Server(url, "test:tester", "canary-of-the-store")
         process.terminate()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Clips are made with SVT-AV1 too, which makes the tests' own process real-time where it may."""
+    with usual_scheduling():
+        return (yield)

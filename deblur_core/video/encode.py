@@ -25,6 +25,7 @@ from deblur_core.video.matroska_hdr import add_static_hdr
 from deblur_core.video.pixel_format import plain_name, to_layout
 from deblur_core.video.preservation import ffv1_options
 from deblur_core.video.probe import MasteringDisplay, VideoInfo
+from deblur_core.video.scheduling import usual_scheduling
 
 __all__ = ["ORDINAL_TICK", "EncodeSettings", "EncoderChoice", "choose_encoder", "encode_segment"]
 
@@ -123,7 +124,9 @@ def _encoded(
         plain.pts, plain.time_base = number, 1 / choice.rate
         # The source's own choice of I, P and B must not bind this encoder.
         plain.pict_type = PictureType.I if number in starts else PictureType.NONE
-        yield from stream.encode(plain)
+        with usual_scheduling():
+            packets = stream.encode(plain)
+        yield from packets
         number += 1
     if number < len(flags):
         raise ValueError(f"only {number} frames of the {len(flags)} of the segment")

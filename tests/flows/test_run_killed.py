@@ -30,7 +30,7 @@ RECORD = ".restoration.json"
 OPTIONS = ("--json", "--segment-frames", 12)
 _LABELS = re.compile(r"_restore/work/(.+)/\w{16}/labels-\w{16}/\d+-\d+\.parquet")
 _OUTCOME = re.compile(r"_restore/work/(.+)/\w{16}/frames-\w{16}/\d+-\d+\.parquet")
-_PART = re.compile(r"_restore/work/(.+)/\w{16}/(?:part|gops)-\w{16}/\d+-\d+\.mkv")
+_PART = re.compile(r"_restore/work/(.+)/\w{16}/(?:part|gops-2)-\w{16}/\d+-\d+\.mkv")
 _KINDS = {"classify": _LABELS, "deblur": _OUTCOME, "assemble": _PART}
 
 

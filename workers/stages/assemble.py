@@ -7,6 +7,8 @@ without a restored frame has none.
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain, groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -56,7 +58,7 @@ class AssembleStage:
         moments = self._job.options.slow_motion
         marks = np.repeat(marks[encoded], np.where(marks[encoded], moments, 1))
         backwards = {outcome.frame for outcome in restored if outcome.backwards}
-        with self._stores.work.scratch_folder() as folder, ExitStack() as files:
+        with TemporaryDirectory(prefix="restore-archive-") as folder, ExitStack() as files:
             source = files.enter_context(open_video(self._stores.source, task.video))
             decoded = chain.from_iterable(
                 decode_frames(source, planned.index, start, stop, task.video.video) for start, stop in runs
@@ -64,7 +66,7 @@ class AssembleStage:
             overlays = in_order(self._overlays([span for span, _ in spans]), moments, backwards)
             kept = _kept(decoded, encoding.choice.encoder, task.video.video)
             frames = (frame for _, frame in overlaid(kept, overlays, task.video.video))
-            path = folder / "part.mkv"
+            path = Path(folder) / "part.mkv"
             encode_segment(frames, marks, planned.info, encoding.choice, path, starts)
             return Assembled(self._stores.work.put_file(key, path).size_bytes), False
 

@@ -5,6 +5,8 @@ frames losslessly in the source's own pixel format (the overlay), then what beca
 """
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -82,10 +84,10 @@ class DeblurStage:
         outcomes: list[FrameOutcome] = []
         edges: dict[int, MomentEdges] = {}
         with (
-            self._stores.work.scratch_folder() as folder,
+            TemporaryDirectory(prefix="restore-archive-") as folder,
             open_video(self._stores.source, task.video) as file,
         ):
-            path = folder / "overlay.mkv"
+            path = Path(folder) / "overlay.mkv"
             with OverlayWriter(path, info) as overlay:
                 decoded = decode_frames(file, planned.index, start, end, task.video.video)
                 numbers = [int(target) for target in targets]
