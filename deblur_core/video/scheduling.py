@@ -1,7 +1,7 @@
 """Takes back what an encoder does to its process's place in the queue for the processor.
 
-SVT-AV1, where it may (as root), makes the thread that opens it real-time at the highest priority, and the threads that it
-starts inherit that: they then go before everything on the machine, and so does every process started from them. An
+SVT-AV1, where it may (as root), makes the thread that opens it real-time at the highest priority, and the threads that
+it starts inherit that: they then go before everything on the machine, and so does every process started from them. An
 archive's nightly work must stand behind, not before. Knows no codec.
 """
 
