@@ -2,11 +2,16 @@
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from deblur_core.video.encode import choose_encoder, encode_segment
+from deblur_core.video.probe import probe
 from deblur_core.video.scheduling import usual_scheduling
+from tests.media import decoded_frames, make_clip
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="scheduling policies are Linux's")
 
@@ -33,10 +38,9 @@ def test_this_thread_and_those_that_it_started_are_scheduled_as_before() -> None
         child.join()
 
 
-def test_av1_leaves_nothing_real_time(tmp_path: Path) -> None:
-    from tests.media import make_clip
-
+def test_a_part_encoded_as_av1_leaves_nothing_real_time(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", frames=3, size=(96, 64), audio=False)
+    info = replace(probe(source, "a.mp4"), codec="av1")
     before = policies()
-    with usual_scheduling():
-        make_clip(tmp_path / "a.mp4", codec="libsvtav1", frames=3, size=(96, 64), audio=False)
+    encode_segment(decoded_frames(source), np.ones(3, bool), info, choose_encoder(info, ".mkv"), tmp_path / "part.mkv")
     assert policies() == before
