@@ -15,6 +15,7 @@ from deblur_core.optical_flow import rough_flow
 from deblur_core.synthesis import exposure, motion
 from deblur_core.synthesis.defocus import DEFOCUS, defocus
 from deblur_core.synthesis.interpolation import mean_over_time
+from deblur_core.synthesis.middle import is_centred, small_luma
 from deblur_core.synthesis.recording import Encoder, Recording, sense
 
 KINDS = ("shake", "roll", "averaged", "object")
@@ -262,22 +263,19 @@ def _changed_share(exposed: np.ndarray, sharp: np.ndarray) -> float:
 def _reach(scene: _Moment, least: float, most: float) -> tuple[int, float] | None:
     """How many neighbours on each side to average, and the blur in pixels that comes of it; None where that fails.
 
-    Half of the frame or more must move by the least blur; a motion too fast to follow would leave ghosts.
+    Half of the frame or more must move by the least blur, and evenly, or the frame would not be the mean's truth; a
+    motion too fast to follow would leave ghosts.
     """
     number = scene.number
-    pair = [scene.frames[max(number - 1, 0)], scene.frames[min(number + 1, len(scene.frames) - 1)]]
-    scale = 180.0 / min(pair[0].shape[:2])
-    small = [
-        cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        for frame in pair
-    ]
-    across = float(np.median(np.linalg.norm(rough_flow(*small), axis=2))) / scale
+    first, scale = small_luma(scene.frames[max(number - 1, 0)])
+    last, _ = small_luma(scene.frames[min(number + 1, len(scene.frames) - 1)])
+    across = float(np.median(np.linalg.norm(rough_flow(first, last), axis=2))) / scale
     for reach in (1, 2, 3):
         blur = across * reach
         if number < reach or number + reach >= len(scene.frames) or blur > 1.5 * most:
             return None
         if blur >= 1.2 * least:
-            return reach, blur
+            return (reach, blur) if is_centred(scene.frames[number - reach : number + reach + 1], blur) else None
     return None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from deblur_core.synthesis import exposure, motion
 from deblur_core.synthesis.interpolation import mean_over_time
+from deblur_core.synthesis.middle import is_centred
 from deblur_core.synthesis.recording import record_sample
 from deblur_core.synthesis.scenes import cut_scene
 
@@ -62,6 +63,8 @@ def draw_sample(frames: list[np.ndarray], rng: np.random.Generator, settings: Sa
     reach = 2 if averaged else 0
     offsets = [-reach - int(distances[0]), *range(-reach, reach + 1), reach + int(distances[1])]
     stack = cut_scene(frames, size, offsets, rng)
+    if averaged and not is_centred(stack[1:-1], 0.0):
+        stack = [stack[0], stack[1 + reach], stack[-1]]
     before, *exposed, after = [exposure.to_linear(frame.astype(np.float32) / 255.0) for frame in stack]
     middle = exposed[len(exposed) // 2]
     if rng.random() < 0.3:

@@ -20,7 +20,7 @@ _FRAMES = 23
 _SHOT_SIDE = 384
 # As much blur, in pixels, as on whole frames of about 560 lines: a shot is a place of such a frame.
 _SETTINGS = PartlyBlurredSettings(blur_pixels=(2.5, 18.0 * 540.0 / _SHOT_SIDE), share_jpeg=0.1)
-_SHARE_WITHOUT_SHARP = 0.3
+_SHARE_WITHOUT_SHARP = 0.45
 
 
 def draw_shot(

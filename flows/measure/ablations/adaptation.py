@@ -25,6 +25,7 @@ from deblur_core.models.registry import load_restorer
 from deblur_core.models.restorer import window_in
 from deblur_core.synthesis import exposure
 from deblur_core.synthesis.interpolation import mean_over_time
+from deblur_core.synthesis.middle import is_centred
 from deblur_core.synthesis.recording import Encoder
 from deblur_core.training.clips import shrink
 from deblur_core.training.library import open_library
@@ -59,7 +60,7 @@ NOTE = (
     "best weights met, accepted or not; samples are blurred frames, steps are iterations"
 )
 ITERATIONS_PER_MINUTE = 40
-_CLIPS, _FRAMES, _SHORTER_SIDE, _MOST_TARGETS = 2, 40, 288, 12
+_CLIPS, _FRAMES, _SHORTER_SIDE, _MOST_TARGETS, _LEAST_TARGETS = 2, 40, 288, 12, 6
 _SEED = 1
 _RUN, _GAP = 6, 4  # blurred frames, and sharp ones between
 _CRF = 20.0
@@ -98,9 +99,12 @@ def adapt_variants(
 
 
 def average_frames(frames: Sequence[np.ndarray]) -> KnownClip:
-    """Blurs runs of a sharp clip, uint8 RGB [H, W, 3] each: exposed from the frame before to the one after."""
+    """Blurs runs of a sharp clip, uint8 RGB [H, W, 3] each: exposed from the frame before to the one after, but for
+    frames that are no truth for that."""
     labels = np.arange(len(frames)) % (_RUN + _GAP) >= _GAP
     labels[-1] = False
+    for number in map(int, np.flatnonzero(labels)):
+        labels[number] = is_centred(frames[number - 1 : number + 2], blur_pixels=0.0)
     taken = []
     for number, blurred in enumerate(labels):
         shown = frames[number]
@@ -120,7 +124,10 @@ def _clips(library: Path) -> list[KnownClip]:
         average_frames([shrink(np.asarray(frame), _SHORTER_SIDE) for frame in video.frames[:_FRAMES]])
         for video in videos
     ]
-    return sorted(made, key=lambda clip: float(np.mean(_psnr(clip, clip.frames))))[:_CLIPS]
+    moving = [clip for clip in made if clip.labels.sum() >= _LEAST_TARGETS]
+    if not moving:
+        raise UsageError("no video in the data moves evenly enough to be blurred by averaging its frames")
+    return sorted(moving, key=lambda clip: float(np.mean(_psnr(clip, clip.frames))))[:_CLIPS]
 
 
 def _psnr(clip: KnownClip, frames: Sequence[np.ndarray]) -> list[float]:
