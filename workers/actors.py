@@ -4,20 +4,17 @@ Knows no queue and no retry: a call either returns a small result or raises.
 """
 
 import os
-import shutil
 import socket
 import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import ray
 
 from deblur_core.errors import StorageFullError
 from deblur_core.storage.read_failures import read_failures_told
-from deblur_core.storage.store import SCRATCH_PREFIX
+from deblur_core.storage.scratch import remove_abandoned_scratch
 from deblur_core.storage.system_errors import no_room
 from workers.job import Job
 from workers.planned_video import PlannedVideos, Stores
@@ -103,15 +100,6 @@ def run_call(stage: Stage, task: Any) -> tuple[StageResult, Cost]:
         place = f"{tempfile.gettempdir()} of {socket.gethostname()}"
         raise StorageFullError(f"no room left in {place}: free space there or set TMPDIR, then run again") from error
     return result, Cost(time.monotonic() - started, reused)
-
-
-def remove_abandoned_scratch(older_than_seconds: float = 24 * 3600.0) -> None:
-    """Removes the scratch folders that stages of killed actors left on this machine; no call lasts that long. Those in
-    the folders of an archive are removed with all else that is unfinished there."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
-        with suppress(OSError):
-            if folder.stat().st_mtime < time.time() - older_than_seconds:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _limit_threads(threads: int, needs_torch: bool) -> None:

@@ -125,10 +125,20 @@ class Job:
         )
 
     @property
-    def fingerprint(self) -> str:
-        """Of all that a published video depends on."""
+    def parts_hash(self) -> str:
+        """Of all that encoded parts depend on."""
         reencode = ["reencode"] if self.options.reencode else []
         return self._hash(self.frames_hash, self.options.codec, self.options.crf, *reencode)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that a published video depends on: the same under `--force`, so that later runs know it as done."""
+        return self.unforced.parts_hash
+
+    @property
+    def unforced(self) -> "Job":
+        """The same without `--force`: what later runs look for."""
+        return replace(self, salt="")
 
     def _hash(self, *parts: object) -> str:
         text = json.dumps([PIPELINE_VERSION, self.salt, *parts], sort_keys=True)
@@ -156,7 +166,7 @@ class Job:
     def part_key(self, task: SegmentTask) -> str:
         prefix = self.video_prefix(task.video)
         kind = "part" if self.options.reencode else "gops-2"
-        return f"{prefix}{kind}-{self.fingerprint}/{task.first_frame:09d}-{task.stop_frame:09d}.mkv"
+        return f"{prefix}{kind}-{self.parts_hash}/{task.first_frame:09d}-{task.stop_frame:09d}.mkv"
 
     def manifest_key(self, video: VideoTask) -> str:
         """In the destination."""

@@ -85,8 +85,11 @@ def test_place_device_and_run_change_nothing() -> None:
     assert hashes(elsewhere) == hashes(JOB)
 
 
-def test_force_makes_everything_anew() -> None:
-    assert changed(replace(JOB, salt="run-2")) == (True, True, True)
+def test_force_makes_everything_anew_and_later_runs_know_it_as_done() -> None:
+    forced = replace(JOB, salt="run-2")
+    works = [(job.labels_hash, job.frames_hash, job.parts_hash) for job in (JOB, forced)]
+    assert all(mine != theirs for mine, theirs in zip(*works, strict=True))
+    assert (forced.fingerprint, forced.unforced) == (JOB.fingerprint, JOB)
 
 
 def test_another_version_of_a_video_shares_no_key_with_the_old_one() -> None:

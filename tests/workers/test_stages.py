@@ -19,7 +19,7 @@ from deblur_core.models.registry import load_restorer
 from deblur_core.verdict import VerdictLimits
 from tests.media import frame_hashes, frame_times, make_clip, packet_hashes, packet_times
 from tests.workers.shaken_clip import SHAKEN, shaken_clip
-from workers.actors import Stage, build_stage, remove_abandoned_scratch
+from workers.actors import Stage, build_stage
 from workers.job import Job, RestoreOptions, SegmentTask, VideoTask
 from workers.planned_video import PlannedVideos, Stores
 from workers.results import Call, Planned, Published
@@ -185,6 +185,18 @@ def test_a_published_video_is_recognised_by_its_manifest(finished: tuple[Line, P
     again = Line(line.job)
     assert again.restore("clip.mp4") == record
     assert (again.calls, again.reused) == (Counter(), Counter(plan=1))
+
+
+def test_under_force_what_an_earlier_run_published_is_made_again_and_what_this_one_did_is_not(archive: Path) -> None:
+    shaken_clip(archive / "in" / "clip.mp4")
+    job = job_in(archive)
+    forced = replace(job, run_id="second", salt="second")
+    assert Line(job).restore("clip.mp4") is not None
+    once, twice, after = Line(forced), Line(forced), Line(replace(job, run_id="third"))
+    record = once.restore("clip.mp4")
+    assert record is not None and once.reused == Counter() and once.calls["publish"] == 1
+    assert (twice.restore("clip.mp4"), twice.reused) == (record, Counter(plan=1))
+    assert (after.restore("clip.mp4"), after.reused) == (record, Counter(plan=1))
 
 
 def test_what_was_done_before_a_kill_is_not_done_again(archive: Path) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain, groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from av.video.frame import VideoFrame
 
 from deblur_core.errors import ObjectNotFoundError
 from deblur_core.manifests.frames import RESTORED, FrameOutcome, from_bytes, outcomes_from
+from deblur_core.storage.scratch import temporary_folder
 from deblur_core.video.decode import decode_frames
 from deblur_core.video.encode import encode_segment
 from deblur_core.video.frame_side_data import replaced_picture, require_kept
@@ -58,7 +58,7 @@ class AssembleStage:
         moments = self._job.options.slow_motion
         marks = np.repeat(marks[encoded], np.where(marks[encoded], moments, 1))
         backwards = {outcome.frame for outcome in restored if outcome.backwards}
-        with TemporaryDirectory(prefix="restore-archive-") as folder, ExitStack() as files:
+        with temporary_folder() as folder, ExitStack() as files:
             source = files.enter_context(open_video(self._stores.source, task.video))
             decoded = chain.from_iterable(
                 decode_frames(source, planned.index, start, stop, task.video.video) for start, stop in runs

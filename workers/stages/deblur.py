@@ -6,7 +6,6 @@ frames losslessly in the source's own pixel format (the overlay), then what beca
 
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from deblur_core.manifests.frames import (
 from deblur_core.models.registry import load_restorer
 from deblur_core.moment_order import MomentEdges, moments_backwards
 from deblur_core.restoration import needs_of_moments, reach_for, restore_stream
+from deblur_core.storage.scratch import temporary_folder
 from deblur_core.video.containers import muxer_for
 from deblur_core.video.decode import decode_frames
 from deblur_core.video.overlay import OverlayWriter
@@ -84,7 +84,7 @@ class DeblurStage:
         outcomes: list[FrameOutcome] = []
         edges: dict[int, MomentEdges] = {}
         with (
-            TemporaryDirectory(prefix="restore-archive-") as folder,
+            temporary_folder() as folder,
             open_video(self._stores.source, task.video) as file,
         ):
             path = Path(folder) / "overlay.mkv"

@@ -74,6 +74,8 @@ class PlanStage:
         if metadata.get("fingerprint") != self._job.fingerprint or metadata.get("source_etag") != task.etag:
             return None
         row = VideoRecord(**json.loads(metadata["record"]))
+        if self._job.salt and row.run_id != self._job.run_id:
+            return None  # that is what is to be done again
         if row.output is None or not self._stores.destination.exists(row.output):
             return None
         if self._stores.destination.head(row.output).size_bytes != row.output_bytes:

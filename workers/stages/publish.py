@@ -221,7 +221,7 @@ class PublishStage:
         table = frame_manifest(frames, labels, options.threshold, outcomes, options.restorer)
         metadata = {
             "source_etag": task.etag,
-            "labels_hash": self._job.labels_hash,
+            "labels_hash": self._job.unforced.labels_hash,
             "fingerprint": self._job.fingerprint,
             "record": json.dumps(asdict(record)),
         }
