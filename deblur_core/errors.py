@@ -58,6 +58,10 @@ class StorageFullError(StorageError):
     """There is no room left where something was to be written; room may come, and nothing half-written is visible."""
 
 
+class DeviceMemoryError(RestoreArchiveError):
+    """The GPU has no memory left for what is to be done there; something else holds it, and may give it back."""
+
+
 class VideoError(RestoreArchiveError):
     """One video cannot be restored; the others go on. `stage` names where it failed in the summary."""
 
@@ -107,11 +111,11 @@ def runs_until_final(error: BaseException) -> int | None:
 
     What should not happen, or may be the machine's fault (a killed worker, a failed check), gets some runs more.
     """
-    if isinstance(error, StorageError):
+    if isinstance(error, (StorageError, DeviceMemoryError)):
         return None
     return 1 if isinstance(error, (NotAVideoError, DamagedVideoError, DeclinedVideoError)) else 3
 
 
 def may_pass(error: BaseException) -> bool:
     """Whether the same thing, tried again a little later, may succeed without anybody doing anything about it."""
-    return isinstance(error, (UnavailableError, StorageFullError))
+    return isinstance(error, (UnavailableError, StorageFullError, DeviceMemoryError))

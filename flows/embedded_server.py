@@ -20,7 +20,7 @@ from contextlib import contextmanager
 
 from deblur_core.errors import RestoreArchiveError
 
-_START_SECONDS = 120.0
+_START_SECONDS = 600.0  # on a machine that has hardly any time for it; one that dies is noticed at once
 _OWN_SETTINGS = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "0",  # nothing here uses them, and two servers at once fail at it

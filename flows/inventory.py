@@ -62,7 +62,7 @@ def take_inventory(
 
     Raises UsageError: source missing, empty or without videos; destination not writable (asked only if `writes`), or
     inside the source; credentials or bucket wrong; weights that are not the released ones; slow motion that the
-    restorer does not give; a destination that another run on this machine writes into.
+    restorer does not give; a destination or WORK that another run on this machine writes into.
     """
     options = settings.restore_options()
     check_weights(options.restorer, options.selector, settings.weights)
@@ -105,8 +105,16 @@ def take_inventory(
     finished = {record.video for record in [*done, *given_up]}
     pending = tuple(video for video in videos if video.video not in finished)
     if pending and writes:
-        refuse_if_held(destination)
+        for url in leased_places(job):
+            refuse_if_held(open_store(url))
     return Inventory(job, pending, tuple(done), tuple(given_up), records, other_files)
+
+
+def leased_places(job: Job) -> tuple[str, ...]:
+    """Where only one run at a time may write: the destination, and WORK where that lies elsewhere. What a run tidies up
+    in WORK would be another's."""
+    inside = parse_location(job.work_url).is_inside(parse_location(job.destination_url))
+    return (job.destination_url,) if inside else (job.destination_url, job.work_url)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, replace
 from functools import partial
@@ -24,19 +24,21 @@ from deblur_core.errors import StorageError
 from deblur_core.manifests.videos import FAILED, VideoRecord, merged, records_to_bytes
 from deblur_core.retry import Backoff, attempted
 from deblur_core.storage import ObjectStore, open_store
-from deblur_core.storage.lease import held_lease
+from deblur_core.storage.lease import Lease, held_lease
 from flows.cluster import NAMESPACE, ray_session
-from flows.inventory import VIDEOS_KEY, Inventory, read_records, take_inventory
+from flows.inventory import VIDEOS_KEY, Inventory, leased_places, read_records, take_inventory
 from flows.settings import Settings, resolve_settings
 from flows.summary import Summary, markdown, run_report, summarize
-from workers.job import META, VideoTask, new_run_id
+from workers.job import META, Job, VideoTask, new_run_id
 from workers.progress import Snapshot
 from workers.results import VideoOutcome
 
 if TYPE_CHECKING:
     from workers.pipeline import Pipeline
 
-STALE_SECONDS = 24 * 3600.0
+LEFT_SECONDS = 5.0
+"""What was last written so long ago is of a run that is no more, once the lease is held; another run that only asks
+whether it may begin writes for less."""
 _RECORDS_EVERY_SECONDS = 60.0
 _WRITE_BACKOFF = Backoff(attempts=6, first_seconds=4.0, most_seconds=60.0)
 
@@ -100,19 +102,19 @@ def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoO
     pending = sorted(inventory.pending, key=lambda video: -video.size_bytes)
     shards = [pending[start : start + settings.shard_videos] for start in range(0, len(pending), settings.shard_videos)]
     started = time.monotonic()
-    destination = open_store(inventory.job.destination_url)
-    with ray_session(settings.ray_address), held_lease(destination, inventory.job.run_id) as lease:
+    with ray_session(settings.ray_address), held_leases(inventory.job) as leases:
         # Ray reads its token when it is imported, so nothing imports it before the session has set one.
         from workers.deadlines import NORMAL
         from workers.pipeline import Pipeline
 
         ray_seconds = time.monotonic() - started
         for url in {inventory.job.destination_url, inventory.job.work_url}:
-            open_store(url).clean_up_partial(STALE_SECONDS)
+            open_store(url).clean_up_partial(LEFT_SECONDS)
         pipeline = Pipeline(inventory.job, NAMESPACE, NORMAL.times(settings.deadline_factor))
         try:
             pipeline.start()
-            lease.when_lost(pipeline.end)
+            for lease in leases:
+                lease.when_lost(pipeline.end)
             with _watched(inventory, pipeline):
                 futures: list[PrefectFuture[list[VideoOutcome]]] = [
                     restore_shard.with_options(name=f"shard {number}").submit(pipeline, shard)
@@ -123,6 +125,13 @@ def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoO
             return outcomes, replace(snapshot, start_up_seconds=snapshot.start_up_seconds + ray_seconds)
         finally:
             pipeline.stop()
+
+
+@contextmanager
+def held_leases(job: Job) -> Iterator[list[Lease]]:
+    """Keeps others out of the places where this run writes. Raises BusyDestinationError, StorageError."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(held_lease(open_store(url), job.run_id)) for url in leased_places(job)]
 
 
 def _is_worth_retrying(task: Any, task_run: Any, state: State[Any]) -> bool:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,7 +99,14 @@ def moto_s3(_no_personal_s3_account: None) -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def swift_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real OpenStack Swift with s3api on loopback, in a process of its own."""
-    data_dir = tmp_path_factory.mktemp("swift")
+    with running_swift(tmp_path_factory.mktemp("swift")) as server:
+        yield server
+
+
+@contextmanager
+def running_swift(data_dir: Path) -> Iterator[S3Server]:
+    """The same for whoever is no test. Raises RuntimeError when it does not start."""
+    data_dir.mkdir(parents=True, exist_ok=True)
     errors = data_dir / "stderr.txt"
     command = [sys.executable, str(SWIFT_SERVER), str(data_dir / "data"), "0", "--while-parent-lives"]
     with errors.open("w") as stderr, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as process:
@@ -107,7 +115,7 @@ def swift_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         word, _, url = process.stdout.readline().decode().strip().partition(" ") if answered else ("", "", "")
         if word != "ready":
             process.kill()
-            pytest.fail(f"Swift did not start: {errors.read_text()[-2000:]}")
+            raise RuntimeError(f"Swift did not start: {errors.read_text()[-2000:]}")
         yield S3Server(url, "test:tester", "canary-of-the-store")
         process.terminate()
 

@@ -20,7 +20,7 @@ from deblur_core.models.network import RestorationNetwork
 from deblur_core.models.pooling import pool_locally
 from deblur_core.models.precision import inference_dtype
 from deblur_core.models.restorer import FrameWindow, Restorer
-from deblur_core.models.tiling import run_tiled
+from deblur_core.models.tiling import TileSize, run_tiled
 
 _STAND_IN_BYTES = 96 << 20
 MOST_TILE_PIXELS = 1 << 20  # a 720p frame passes whole; activations stay under about 400 MiB
@@ -55,7 +55,7 @@ class NetworkRestorer(Restorer):
         self.needs = network.needs
         self.device = device
         self.dtype = dtype or (inference_dtype(device) if network.half_precision else torch.float32)
-        self.most_tile_pixels = most_tile_pixels
+        self.tile_size = TileSize(most_tile_pixels)
         self._stand_ins: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
         pool_locally(network, network.training_patch)
         self.network: RestorationNetwork = network.to(device).eval()
@@ -124,7 +124,7 @@ class NetworkRestorer(Restorer):
     def _run_turned(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
         network = self.network
         turned = x.flip(axes) if axes else x
-        y = run_tiled(self._forward, turned, network.size_multiple, self.most_tile_pixels, network.tile_overlap)
+        y = run_tiled(self._forward, turned, network.size_multiple, self.tile_size, network.tile_overlap)
         return y.flip(axes) if axes else y
 
     def _forward(self, x: Tensor) -> Tensor:

@@ -39,8 +39,8 @@ from deblur_core.storage.keys import TEMPORARY_PREFIX, check_key, check_prefix
 from deblur_core.storage.links import resolved
 from deblur_core.storage.naming import TakenError, flush_folder, in_made_folder, last_written, link
 from deblur_core.storage.pinned_file import COPY_BYTES, PinnedFile, copy_content
+from deblur_core.storage.scratch import scratch_prefix
 from deblur_core.storage.store import (
-    SCRATCH_PREFIX,
     ObjectInfo,
     ObjectStore,
     changed,
@@ -134,7 +134,7 @@ class FolderObjectStore(ObjectStore):
         above = self.root / TEMPORARY_PREFIX
         self._refuse_outside(above)
         with self._explained("write to", above):
-            folder = Path(in_made_folder(above, lambda: tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=above)))
+            folder = Path(in_made_folder(above, lambda: tempfile.mkdtemp(prefix=scratch_prefix(), dir=above)))
         try:
             yield folder
         except Exception as error:

@@ -1,4 +1,4 @@
-"""One run at a time in a destination: a lease there, which the run that holds it renews.
+"""One run at a time in a place (a destination, or WORK elsewhere): a lease there, which the run that holds it renews.
 
 An object under `_restore/lease/`, numbered. Who wants it puts the next number, if absent: one of many wins, and the
 highest number holds. The holder renews its object every 20 s and takes it away at the end. One that is not renewed for
@@ -198,7 +198,7 @@ def refuse_if_held(store: ObjectStore) -> None:
 
 def _decline(store: ObjectStore, found: _Found) -> NoReturn:
     raise BusyDestinationError(
-        f"another run writes into {store.url}: {found.described}; wait until it has ended, or name another destination"
+        f"another run writes into {store.url}: {found.described}; wait until it has ended, or name another place"
     )
 
 

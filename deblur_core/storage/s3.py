@@ -12,13 +12,16 @@ It knows the S3 calls and which of them servers get wrong; connections and the m
   object after a wait, a second or five times its own request, in which every write that had passed the check must have
   ended (Fischer's algorithm). That is as good as the wait is long, so do not build on it what a second winner would
   break; and until its end a reader may see the object of a writer that loses.
+- Uploads in parts are announced by a small object beside them, so that `clean_up_partial` aborts those of our killed
+  writers and no upload of anybody else below the same prefix.
 - Memory: an upload or download in parts holds at most 5 parts of 16 MiB, of any size of object.
 """
 
+import builtins
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from itertools import islice
 from pathlib import Path
@@ -39,6 +42,7 @@ _CONFLICT_BACKOFF = Backoff(attempts=5, first_seconds=0.1, most_seconds=2.0)
 _OPENSTACK_HEADER = "x-openstack-request-id"
 _SETTLE_SECONDS = 1.0
 _KEYS_OF_A_DELETE = 1000
+_UPLOADS = f"{TEMPORARY_PREFIX}upload-"
 
 
 class S3ObjectStore(ObjectStore):
@@ -149,9 +153,29 @@ class S3ObjectStore(ObjectStore):
     def _upload(self, key: str, source: str | BinaryIO) -> ObjectInfo:
         """Send a file or stream of any size; the transfer manager aborts the upload if a part fails."""
         name = self._name(key)
-        with explained(self.url, self.endpoint_url, key), self._sizes.manager(self._client) as transfers:
+        manager = self._sizes.manager(self._client)
+        with explained(self.url, self.endpoint_url, key), self._announced(name), manager as transfers:
             transfers.upload(source, self._bucket, name).result()
         return self.head(key)
+
+    @contextmanager
+    def _announced(self, name: str) -> Iterator[None]:
+        """While an upload in parts may run, an object tells the key that it is for: parts of a killed writer are known
+        as ours by that, and those of others below the same prefix are left alone."""
+        mark = f"{self._prefix}{_UPLOADS}{uuid.uuid4().hex}"
+        self._client.put_object(Bucket=self._bucket, Key=mark, Body=name.encode())
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):  # what matters is the error; the next run cleans up
+                if not self._uploads_to(name):
+                    self._client.delete_object(Bucket=self._bucket, Key=mark)
+            raise
+        self._client.delete_object(Bucket=self._bucket, Key=mark)
+
+    def _uploads_to(self, name: str) -> "builtins.list[Any]":
+        found = self._every("list_multipart_uploads", "Uploads", name)
+        return [upload for upload in found if upload["Key"] == name]
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         name = self._name(key)
@@ -229,7 +253,7 @@ class S3ObjectStore(ObjectStore):
                 if info.size_bytes <= self._sizes.server_copy_bytes:
                     self._client.copy_object(Bucket=self._bucket, Key=name, CopySource=origin, **pinned)
                 else:
-                    with self._sizes.copy_manager(self._client) as transfers:
+                    with self._announced(name), self._sizes.copy_manager(self._client) as transfers:
                         transfers.copy(origin, self._bucket, name, extra_args=pinned).result()
             except (ClientError, S3CopyFailedError) as error:
                 if isinstance(error, ClientError) and http_status(error) != 412:
@@ -254,17 +278,24 @@ class S3ObjectStore(ObjectStore):
         latest = time.time() - older_than_seconds
         count = 0
         with explained(self.url, self.endpoint_url):
-            for upload in self._every("list_multipart_uploads", "Uploads", self._prefix):
-                if upload["Initiated"].timestamp() <= latest:
-                    with suppress(self._client.exceptions.NoSuchUpload):
-                        name, upload_id = upload["Key"], upload["UploadId"]
-                        self._client.abort_multipart_upload(Bucket=self._bucket, Key=name, UploadId=upload_id)
-                        count += 1
             for entry in self._every("list_objects_v2", "Contents", self._prefix + TEMPORARY_PREFIX):
                 if entry["LastModified"].timestamp() <= latest:
+                    if entry["Key"].startswith(self._prefix + _UPLOADS):
+                        count += self._abort_announced(entry["Key"], latest)
                     self._client.delete_object(Bucket=self._bucket, Key=entry["Key"])
                     count += 1
         return count
+
+    def _abort_announced(self, mark: str, latest: float) -> int:
+        """Aborts what this mark was written for, if it began before `latest`, seconds since 1970. Returns how many."""
+        with suppress(self._client.exceptions.NoSuchKey):
+            name = self._client.get_object(Bucket=self._bucket, Key=mark)["Body"].read().decode()
+            uploads = [each for each in self._uploads_to(name) if each["Initiated"].timestamp() <= latest]
+            for upload in uploads:
+                with suppress(self._client.exceptions.NoSuchUpload):
+                    self._client.abort_multipart_upload(Bucket=self._bucket, Key=name, UploadId=upload["UploadId"])
+            return len(uploads)
+        return 0
 
     def _every(self, operation: str, kind: str, prefix: str) -> Iterator[Any]:
         for page in self._client.get_paginator(operation).paginate(Bucket=self._bucket, Prefix=prefix):

@@ -17,14 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from deblur_core.errors import ObjectChangedError, ObjectNotFoundError, StorageError
+from deblur_core.storage.scratch import temporary_folder
 from deblur_core.storage.system_errors import from_system
-
-SCRATCH_PREFIX = "restore-archive-"
-"""How the names of scratch folders begin."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ class ObjectStore(ABC):
     @contextmanager
     def scratch_folder(self) -> Iterator[Path]:
         """An empty local folder for files on their way here, removed at the end with what is left in it."""
-        with TemporaryDirectory(prefix=SCRATCH_PREFIX) as folder:
+        with temporary_folder() as folder:
             yield Path(folder)
 
     @abstractmethod

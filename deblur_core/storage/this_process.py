@@ -4,6 +4,7 @@ A process id alone is used again; with the start of the process, the boot of the
 is unique. Where the system does not tell (it is not Linux), nothing can be said of a process, and nothing is.
 """
 
+import hashlib
 import os
 import socket
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ class ProcessMark:
     boot: str
     namespace: str
     started: str
+
+    @property
+    def place(self) -> str:
+        """The boot and the namespace in 12 hexadecimal digits, to be put into a name."""
+        return hashlib.sha256(f"{self.boot} {self.namespace}".encode()).hexdigest()[:12]
 
     def is_dead(self) -> bool:
         """Whether this is sure, seen from here: it ran where this process runs, and is there no more."""

@@ -87,7 +87,7 @@ def watched_run(
 
 def look_at_processes(root: int, processes: dict[int, Watched], with_pss: bool) -> None:
     """Adds what /proc says now of `root` and all that descend from it."""
-    for number in _family(root):
+    for number in family(root):
         try:
             watched = processes.setdefault(number, Watched(RAY))
             if watched.title in (RAY, _ACTOR):  # Ray starts a process first and makes an actor of it later
@@ -128,7 +128,8 @@ def _look_at_places(seconds: float, work: Path, scratch: Path, destination: Path
     found.together = max(found.together, sum(each))
 
 
-def _family(root: int) -> Iterator[int]:
+def family(root: int) -> Iterator[int]:
+    """`root` and every process that descends from it."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

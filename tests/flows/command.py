@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Invoke = Callable[..., Any]
@@ -57,7 +57,13 @@ class CommandLine:
                 raise
         return Finished(process.returncode, stdout, stderr, time.monotonic() - began)
 
-    def start(self, *arguments: object, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+    def start(
+        self,
+        *arguments: object,
+        environment: Mapping[str, str] | None = None,
+        stdout: int | IO[Any] = subprocess.PIPE,
+        stderr: int | IO[Any] = subprocess.PIPE,
+    ) -> "subprocess.Popen[str]":
         """Starts it as the leader of a process group of its own."""
         working = self.home / "working"
         working.mkdir(parents=True, exist_ok=True)
@@ -66,8 +72,8 @@ class CommandLine:
             env=self.environment(environment),
             cwd=working,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             text=True,
             start_new_session=True,
             preexec_fn=_hear_interrupts,

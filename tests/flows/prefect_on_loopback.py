@@ -28,6 +28,8 @@ Seen = TypeVar("Seen")
 class PrefectOnLoopback:
     """Use as a context manager: the server runs inside, a worker after `start_worker`."""
 
+    start_seconds = START_SECONDS
+
     def __init__(self, folder: Path) -> None:
         self._folder, self._mark = folder, uuid.uuid4().hex
         self.port = _free_port()
@@ -37,7 +39,7 @@ class PrefectOnLoopback:
     def __enter__(self) -> "PrefectOnLoopback":
         self._folder.mkdir(parents=True, exist_ok=True)
         self._server = self._start("server", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
-        wait_for(self._is_up, START_SECONDS, "the server answers")
+        wait_for(self._is_up, self.start_seconds, "the server answers")
         return self
 
     def __exit__(self, *_: object) -> None:

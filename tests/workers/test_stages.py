@@ -1,7 +1,5 @@
 """The stages one after the other in this process, without Ray: what each leaves behind and when it is used again."""
 
-import os
-import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -309,17 +307,6 @@ def test_two_videos_never_share_an_output(archive: Path) -> None:
     planned, _ = line.run("plan", line.task("clip.avi"))
     assert planned.cannot_rebuild is not None
     assert "clip.avi.mkv" in planned.cannot_rebuild
-
-
-def test_scratch_of_killed_workers_is_removed_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name, age_hours in (("restore-archive-old", 25), ("restore-archive-in-use", 23), ("somebody-elses", 25)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "part.mkv").write_bytes(b"x")
-        when = time.time() - age_hours * 3600
-        os.utime(tmp_path / name, (when, when))
-    remove_abandoned_scratch()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["restore-archive-in-use", "somebody-elses"]
 
 
 def test_a_source_that_changes_while_it_is_worked_on_is_noticed(archive: Path) -> None:

@@ -3,12 +3,7 @@
 What was published as asked before is not planned again; if its record is missing, it gets one here.
 """
 
-import json
-import logging
-
-from deblur_core.errors import DeclinedVideoError, StorageError, UnavailableError, VideoError
-from deblur_core.manifests.frames import from_bytes
-from deblur_core.manifests.videos import VideoRecord
+from deblur_core.errors import DeclinedVideoError
 from deblur_core.provenance.sidecar import sidecar_key
 from deblur_core.video.encode import EncodeSettings, choose_encoder
 from deblur_core.video.held_streams import refusal
@@ -16,10 +11,8 @@ from deblur_core.video.index import VideoIndex, index_video, plan_segments
 from deblur_core.video.probe import VideoInfo, probe
 from workers.job import Job, VideoTask, suffix_of
 from workers.planned_video import PlannedVideos, Stores, index_from_bytes, index_to_bytes, open_video
+from workers.published import published_before
 from workers.results import Planned
-from workers.sealing import Sealer, is_sealed
-
-log = logging.getLogger(__name__)
 
 
 class PlanStage:
@@ -32,7 +25,7 @@ class PlanStage:
         """Raises NotAVideoError, DamagedVideoError or DeclinedVideoError for what cannot be planned."""
         # A name that leaves no room for the record's is told now, not after hours of work.
         self._stores.destination.exists(sidecar_key(self._job.output_key(task, rebuilt=True)))
-        record = self._published(task)
+        record = published_before(self._job, self._stores, task)
         if record is not None:
             self._stores.work.delete_prefix(self._job.video_prefix(task))  # a kill may have kept publish from it
             return Planned((), record, None), True
@@ -60,30 +53,3 @@ class PlanStage:
             return str(reason)
         with open_video(self._stores.source, task) as file:
             return refusal(file, task.video, index, key)
-
-    def _published(self, task: VideoTask) -> VideoRecord | None:
-        """The row of a video that an interrupted run had finished, if it was made from the same inputs and has a record
-        beside it, or gets one now."""
-        key = self._job.manifest_key(task)
-        try:
-            table, metadata = from_bytes(self._stores.destination.read(key), key)
-        except UnavailableError:
-            raise  # what was published must not be made again because the store did not answer
-        except StorageError:
-            return None
-        if metadata.get("fingerprint") != self._job.fingerprint or metadata.get("source_etag") != task.etag:
-            return None
-        row = VideoRecord(**json.loads(metadata["record"]))
-        if self._job.salt and row.run_id != self._job.run_id:
-            return None  # that is what is to be done again
-        if row.output is None or not self._stores.destination.exists(row.output):
-            return None
-        if self._stores.destination.head(row.output).size_bytes != row.output_bytes:
-            return None
-        if not is_sealed(self._stores, row.output):
-            try:
-                Sealer(self._job, self._stores).heal(task, table, row)
-            except VideoError as error:
-                log.warning("%s is made again: %s", task.video, error)
-                return None
-        return row

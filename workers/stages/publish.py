@@ -39,6 +39,7 @@ from deblur_core.video.rebuild import CarriedFrames, rebuild
 from workers.frame_checksums import publish_frame_checksums, remove_frame_checksums, watching_source
 from workers.job import Job, SegmentTask, VideoTask, deblur_spans, suffix_of
 from workers.planned_video import PlannedVideo, PlannedVideos, Stores, open_video
+from workers.published import published_before
 from workers.rebuilding import Rebuilding, encoded_whole, expected, rebuilding_of
 from workers.results import Published
 from workers.sealing import Actions, Rebuilt, Sealer, unseal
@@ -58,11 +59,17 @@ class PublishStage:
 
     def run(self, task: VideoTask) -> tuple[Published, bool]:
         """Raises VerificationError when the rebuilt file is not what it must be; nothing is published then."""
+        before = published_before(self._job, self._stores, task)
+        if before is not None:  # and the answer was lost
+            self._stores.work.delete_prefix(self._job.video_prefix(task))
+            return Published(before), True
         planned = self._videos.get(task)
         segments = [SegmentTask(task, s.number, s.first_frame, s.stop_frame) for s in planned.segments]
         labels = self._labels(task, planned)
         spans = [span for segment in segments for span in deblur_spans(segment)]
-        outcomes = [outcome for span in spans for outcome in self._outcomes(span)]
+        blurred = labels.probability >= np.float32(self._job.options.threshold)
+        restored = [span for span in spans if blurred[span.first_frame : span.stop_frame].any()]
+        outcomes = [outcome for span in restored for outcome in self._outcomes(span)]
         actions = self._actions(labels, outcomes)
         with self._stores.destination.scratch_folder() as folder:
             if actions.restored:
@@ -170,11 +177,9 @@ class PublishStage:
         return labels_from(tables, 0, planned.index.frame_count)
 
     def _outcomes(self, span: SegmentTask) -> list[FrameOutcome]:
+        """Of a span with blurred frames: without it nobody may say that none was restored."""
         key = self._job.outcome_key(span)
-        try:
-            return outcomes_from(from_bytes(self._stores.work.read(key), key)[0])
-        except ObjectNotFoundError:
-            return []
+        return outcomes_from(from_bytes(self._stores.work.read(key), key)[0])
 
     def _actions(self, labels: SegmentLabels, outcomes: list[FrameOutcome]) -> Actions:
         restored, rejected = (

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -201,18 +202,39 @@ def test_an_upload_that_fails_in_the_middle_leaves_neither_object_nor_parts(serv
     assert not server.client.list_multipart_uploads(Bucket=bucket).get("Uploads")
 
 
+KILLED_IN_AN_UPLOAD = """
+import os, signal, sys
+from pathlib import Path
+from deblur_core.storage.location import parse_location
+from deblur_core.storage.s3 import S3ObjectStore
+from deblur_core.storage.s3_transfers import TransferSizes
+store = S3ObjectStore(parse_location(sys.argv[1]), TransferSizes(5 << 20, 5 << 20))
+type(store._client).upload_part = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+store.put_file("ours.mp4", Path(sys.argv[2]))
+"""
+
+
 @pytest.mark.integration
-def test_cleaning_up_aborts_old_uploads_below_the_prefix_only(swift: Any) -> None:
+def test_cleaning_up_aborts_what_killed_writers_of_ours_began_and_nothing_of_others(swift: Any, tmp_path: Path) -> None:
     bucket, client = swift.create_bucket(), swift.client
-    for key in ("archive/a.mp4", "archive/b.mp4", "other/c.mp4"):
+    (tmp_path / "long.mp4").write_bytes(bytes(16 * MEBIBYTE))
+    arguments = [sys.executable, "-c", KILLED_IN_AN_UPLOAD, f"s3://{bucket}/archive", str(tmp_path / "long.mp4")]
+    assert subprocess.run(arguments, env={**os.environ, **swift.environment()}).returncode == -signal.SIGKILL
+    store = open_store(f"s3://{bucket}/archive")
+    for key in ("archive/theirs.mp4", "archive/ours.mp4.theirs", "other/c.mp4"):
         client.create_multipart_upload(Bucket=bucket, Key=key)
     client.put_object(Bucket=bucket, Key="archive/_restore/tmp/write-check-of-a-killed-run", Body=b"")
-    store = open_store(f"s3://{bucket}/archive")
+    assert "archive/ours.mp4" in _uploads(client, bucket)
     assert list(store.list()) == []
     assert store.clean_up_partial(older_than_seconds=3600) == 0
     # Servers give times in whole seconds: a time ahead makes all of them old.
     assert store.clean_up_partial(older_than_seconds=-10) == 3
-    assert [upload["Key"] for upload in client.list_multipart_uploads(Bucket=bucket)["Uploads"]] == ["other/c.mp4"]
+    assert _uploads(client, bucket) == ["archive/ours.mp4.theirs", "archive/theirs.mp4", "other/c.mp4"]
+    assert not client.list_objects_v2(Bucket=bucket).get("Contents")
+
+
+def _uploads(client: Any, bucket: str) -> list[str]:
+    return sorted(upload["Key"] for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", ()))
 
 
 def test_checking_rights_in_a_versioned_bucket_leaves_no_version(moto: Any) -> None:
