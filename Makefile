@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 AUDIT  := .venv-audit
 
-.PHONY: install demo restore test lint bench long browser fidelity fuzz sbom audit clean
+.PHONY: install demo restore test lint bench long browser fidelity chaos fuzz mutants night sbom audit clean
 
 install: $(STAMP)
 
@@ -53,10 +53,25 @@ browser: $(DEV)
 fidelity: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fidelity $(if $(ODD_MEDIA),--files "$(ODD_MEDIA)")
 
+# Faults of every kind, put into real runs: kills, full disks, a failing store, lost nodes. About 40 minutes on two cores;
+# stopped by SECONDS or Ctrl-C, the same command goes on. Writes docs/reliability.md; `make test` runs a slice.
+chaos: $(DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),3600) --run $(or $(RUN),1)
+
 # Changed files through every reader: make fuzz SECONDS=3600 ODD_MEDIA=folder RUN=2. Findings go to scratch/fuzz;
 # `make test` runs some of it.
 fuzz: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) --run $(or $(RUN),1) $(if $(ODD_MEDIA),--files "$(ODD_MEDIA)")
+
+# Changed files through the command line, 250 at a time: make mutants COUNT=5000 ODD_MEDIA=folder RUN=2. Findings go to
+# scratch/mutants; `make test` runs a few. Linux.
+mutants: $(DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.mutants --count $(or $(COUNT),5000) --run $(or $(RUN),1) $(if $(ODD_MEDIA),--files "$(ODD_MEDIA)")
+
+# A night in small: an hour over thousands of tiny videos while actors are killed; nothing may grow from minute 10 on.
+# Readings, plot and table go to scratch/night-in-small. Linux.
+night: $(DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.night --minutes $(or $(MINUTES),62)
 
 # A software bill of materials (CycloneDX) of what is installed here: packages, FFmpeg, weights. Needs no network.
 sbom: $(STAMP)

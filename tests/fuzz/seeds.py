@@ -24,6 +24,7 @@ from deblur_core.manifests.frames import (
 from deblur_core.manifests.videos import VideoRecord, records_to_bytes
 from deblur_core.provenance import sidecar
 from deblur_core.video.index import index_video
+from deblur_core.video.scheduling import usual_scheduling
 from tests.deblur_core.provenance.test_sidecar import REBUILT
 from tests.media import hostile_files, make_clip
 from workers.planned_video import index_to_bytes
@@ -41,6 +42,7 @@ class Seed:
     data: bytes
 
 
+@usual_scheduling()
 def made_seeds(quick: bool) -> list[Seed]:
     """quick: fewer kinds of media, for a run of seconds."""
     with TemporaryDirectory(prefix="fuzz-") as folder:
