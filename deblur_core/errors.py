@@ -30,6 +30,10 @@ class LeaseLostError(RestoreArchiveError):
     """Another run took this one for dead and writes into the destination now; this one ends and leaves it to it."""
 
 
+class WorkersLostError(RestoreArchiveError):
+    """What runs all workers has ended under the run; what was done is kept."""
+
+
 class StorageError(RestoreArchiveError):
     """An object store refused or failed; the message names the location and the cause."""
 

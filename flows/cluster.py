@@ -1,14 +1,15 @@
 """Ray for the time of a run: started here and ended again, or a cluster joined and left. Knows no video."""
 
+import atexit
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-from deblur_core.errors import RestoreArchiveError, UsageError
+from deblur_core.errors import RestoreArchiveError, UsageError, WorkersLostError
 from flows.quiet import prepare_environment, secure_local_ray
 
 NAMESPACE = "restore-archive"
@@ -18,8 +19,42 @@ _STARTS = 3
 _END_SECONDS = 20.0  # Prefect kills a flow that has not ended 30 s after it was asked to
 
 
+_LOOK_SECONDS = 1.0
+_NEEDED = {"raylet": "scheduler (raylet)", "gcs_server": "control store (gcs_server)"}
+
+
+class RaySession:
+    """Ray as long as it lasts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lost: WorkersLostError | None = None
+        self._tell: list[Callable[[WorkersLostError], object]] = []
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._lost is not None
+
+    def when_lost(self, tell: Callable[[WorkersLostError], object]) -> None:
+        """`tell` is called, from another thread, when Ray ends under the run; at once where it has already."""
+        with self._lock:
+            self._tell.append(tell)
+            lost = self._lost
+        if lost is not None:
+            tell(lost)
+
+    def lose(self, error: WorkersLostError) -> None:
+        """It has ended."""
+        with self._lock:
+            self._lost = error
+            tell = list(self._tell)
+        for each in tell:
+            each(error)
+
+
 @contextmanager
-def ray_session(address: str) -> Iterator[None]:
+def ray_session(address: str) -> Iterator[RaySession]:
     """Makes this process a Ray driver; on the way out ends what it started, and only that.
 
     All in one other thread. In the main thread `ray.init` would put its own handler on SIGTERM, and Prefect's
@@ -33,11 +68,12 @@ def ray_session(address: str) -> Iterator[None]:
     _check_answers(address)
     started: Future[None] = Future()
     ended = threading.Event()
-    thread = threading.Thread(target=_live, args=(address, started, ended), name="ray", daemon=True)
+    session = RaySession()
+    thread = threading.Thread(target=_live, args=(address, session, started, ended), name="ray", daemon=True)
     thread.start()
     try:
         started.result()
-        yield
+        yield session
     finally:
         ended.set()
         thread.join(_END_SECONDS)
@@ -54,17 +90,50 @@ def _check_answers(address: str) -> None:
         raise UsageError(f"Ray at {address!r} does not answer ({error}): start it, or use 'local'") from error
 
 
-def _live(address: str, started: "Future[None]", ended: threading.Event) -> None:
+def _live(address: str, session: RaySession, started: "Future[None]", ended: threading.Event) -> None:
     try:
         _init(address)
     except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for it
         started.set_exception(error)
         return
     started.set_result(None)
-    ended.wait()
+    while not ended.wait(_LOOK_SECONDS):
+        if not session.is_lost and (gone := _gone()):
+            session.lose(
+                WorkersLostError(f"Ray's {gone} has ended under the run: what was done is kept, run again to continue")
+            )
     import ray
 
-    ray.shutdown()
+    if session.is_lost:
+        _leave()
+    else:
+        ray.shutdown()
+
+
+def _gone() -> str | None:
+    """What Ray cannot be without and has ended, of what was started here.
+
+    Ray itself would wait for its scheduler for ever, and for its control store for a minute, and then end this process.
+    """
+    from ray._private import worker
+
+    node = worker._global_node
+    started: dict[str, Any] = node.all_processes if node is not None else {}
+    for kind, name in _NEEDED.items():
+        if any(each.process.poll() is not None for each in started.get(kind, ())):
+            return name
+    return None
+
+
+def _leave() -> None:
+    """Ends what is left of a Ray that is gone, without asking it for anything, now or at this process's end."""
+    import ray
+    from ray._private import worker
+
+    atexit.unregister(ray.shutdown)
+    atexit.unregister(worker.shutdown)
+    if worker._global_node is not None:
+        worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
 
 
 def _init(address: str) -> None:

@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.states import State
@@ -25,6 +24,7 @@ from deblur_core.manifests.videos import FAILED, VideoRecord, merged, records_to
 from deblur_core.retry import Backoff, attempted
 from deblur_core.storage import ObjectStore, open_store
 from deblur_core.storage.lease import Lease, held_lease
+from flows.artifacts import begin_progress, show_progress, show_summary
 from flows.cluster import NAMESPACE, ray_session
 from flows.inventory import VIDEOS_KEY, Inventory, leased_places, read_records, take_inventory
 from flows.settings import Settings, resolve_settings
@@ -94,7 +94,7 @@ def restore_archive(
         skipped += sum(outcome.skipped for outcome in outcomes)
     summary = summarize(inventory.job.run_id, time.monotonic() - started, worked, skipped)
     write_summary(summary, snapshot, inventory)
-    create_markdown_artifact(markdown(summary, inventory.job.destination_url), key="summary")
+    show_summary(markdown(summary, inventory.job.destination_url))
     return summary.to_json()
 
 
@@ -102,7 +102,7 @@ def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoO
     pending = sorted(inventory.pending, key=lambda video: -video.size_bytes)
     shards = [pending[start : start + settings.shard_videos] for start in range(0, len(pending), settings.shard_videos)]
     started = time.monotonic()
-    with ray_session(settings.ray_address), held_leases(inventory.job) as leases:
+    with ray_session(settings.ray_address) as session, held_leases(inventory.job) as leases:
         # Ray reads its token when it is imported, so nothing imports it before the session has set one.
         from workers.deadlines import NORMAL
         from workers.pipeline import Pipeline
@@ -113,6 +113,7 @@ def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoO
         pipeline = Pipeline(inventory.job, NAMESPACE, NORMAL.times(settings.deadline_factor))
         try:
             pipeline.start()
+            session.when_lost(pipeline.end_without_ray)
             for lease in leases:
                 lease.when_lost(pipeline.end)
             with _watched(inventory, pipeline):
@@ -150,7 +151,7 @@ def _is_worth_retrying(task: Any, task_run: Any, state: State[Any]) -> bool:
 def restore_shard(pipeline: "Pipeline", videos: Sequence[VideoTask]) -> list[VideoOutcome]:
     """Runs a shard of videos through the pipeline and writes down how each ended, as they end."""
     logger = get_run_logger()
-    artifact = create_progress_artifact(progress=0.0, description=f"{len(videos)} videos")
+    artifact = begin_progress(f"{len(videos)} videos")
     destination = open_store(pipeline.job.destination_url)
     waiting: set[Future[VideoOutcome]] = set(pipeline.submit(videos))
     outcomes: list[VideoOutcome] = []
@@ -167,12 +168,8 @@ def restore_shard(pipeline: "Pipeline", videos: Sequence[VideoTask]) -> list[Vid
         if unwritten and (not waiting or time.monotonic() - written > _RECORDS_EVERY_SECONDS):
             pipeline.exclusively(partial(write_records, destination, tuple(unwritten)))
             unwritten, written = [], time.monotonic()
-            _update_progress(artifact, 100.0 * len(outcomes) / len(videos))
+            show_progress(artifact, 100.0 * len(outcomes) / len(videos))
     return outcomes
-
-
-def _update_progress(artifact: Any, percent: float) -> None:
-    update_progress_artifact(artifact_id=artifact, progress=percent)
 
 
 def write_records(destination: ObjectStore, records: Sequence[VideoRecord]) -> None:

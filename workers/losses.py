@@ -22,7 +22,7 @@ def is_proven(cause: RayError) -> bool:
     return not isinstance(cause, _OUT_OF_SIGHT)
 
 
-def in_words(cause: RayError) -> str:
+def in_words(cause: RayError | ConnectionError) -> str:
     """Why an actor was lost, for a person."""
     if isinstance(cause, OutOfMemoryError):
         return "its node ran out of memory"

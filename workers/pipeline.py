@@ -16,8 +16,9 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 import ray
+from ray.exceptions import RayError
 
-from deblur_core.errors import DeclinedVideoError, RestoreArchiveError, runs_until_final
+from deblur_core.errors import DeclinedVideoError, RestoreArchiveError, WorkersLostError, runs_until_final
 from deblur_core.manifests.videos import FAILED, VideoRecord
 from deblur_core.models.registry import find_restorer
 from deblur_core.provenance.versions import making_version
@@ -27,6 +28,7 @@ from workers.actors import ActorReport
 from workers.call_queue import CallQueue
 from workers.deadlines import NORMAL, Clock, Deadlines, PatientClock
 from workers.job import Job, SegmentTask, VideoTask
+from workers.losses import in_words
 from workers.pool import Done, Lost, Pool, PoolError
 from workers.progress import STAGES, Snapshot, StageProgress
 from workers.results import Assembled, Call, Classified, Deblurred, Planned, Published, VideoOutcome
@@ -75,6 +77,7 @@ class Pipeline:
         self._resized_at = 0.0
         self._writing = threading.Lock()
         self._ended: BaseException | None = None
+        self._ray_is_gone = False
         self._thread = threading.Thread(target=self._loop, name="pipeline", daemon=True)
 
     def start(self) -> None:
@@ -127,9 +130,16 @@ class Pipeline:
         self._stopping.set()
         self._abandon(error)
 
+    def end_without_ray(self, error: BaseException) -> None:
+        """The same where Ray itself has ended: it is not asked for anything any more, for it would never answer."""
+        self._ray_is_gone = True
+        self.end(error)
+
     def stop(self) -> None:
         """Ends the loop and kills every actor; unfinished futures raise PipelineStoppedError. Safe to call twice."""
         self._stopping.set()
+        if self._ray_is_gone:
+            return
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout=20.0)
         for pool in self._pools.values():
@@ -146,6 +156,12 @@ class Pipeline:
         except PoolError as error:
             log.debug("pool failed", exc_info=True)
             self._abandon(error)
+        except (RayError, ConnectionError) as error:  # of Ray itself: what becomes of calls are events
+            log.debug("Ray failed", exc_info=True)
+            why = in_words(error)
+            self._abandon(
+                WorkersLostError(f"Ray has ended under the run ({why}): what was done is kept, run again to continue")
+            )
         except BaseException as error:
             log.exception("the pipeline's loop failed")
             self._abandon(error)

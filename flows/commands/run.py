@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -67,10 +68,27 @@ def _run_flow(settings: Settings, inventory: Inventory, force: bool, retry_faile
         if not as_json:
             context.run(watcher.set, shown)
         given = settings.model_dump(include=set(_FLOW_PARAMETERS), exclude_unset=True)
-        result = context.run(lambda: restore_archive(**given, force=force, retry_failed=retry_failed))
+        # Ray tells of every worker that dies on stdout, which belongs to the result alone.
+        with redirect_stdout(sys.stderr), _gone_server_told():
+            result = context.run(lambda: restore_archive(**given, force=force, retry_failed=retry_failed))
     failures = tuple(Failure(**failure) for failure in result["failures"])
     not_retried = len(inventory.given_up)
     return Summary(result["run_id"], result["seconds"], result["videos"], result["frames"], failures, not_retried)
+
+
+@contextmanager
+def _gone_server_told() -> Iterator[None]:
+    """Prefect asks its server at the beginning and the end of a run. Raises RestoreArchiveError where that is gone."""
+    import httpx
+    from prefect.exceptions import PrefectException
+
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException) as error:
+        why = str(error).strip() or type(error).__name__
+        raise RestoreArchiveError(
+            f"Prefect's server does not answer any more ({why}): what was done is kept, run again to continue"
+        ) from error
 
 
 _FLOW_PARAMETERS = (

@@ -1,10 +1,16 @@
 """Ray for the time of a run: started again where a busy machine did not start it in time, and what is said if it never
 does."""
 
+import queue
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import pytest
 import ray
+from ray._private import worker
 
-from deblur_core.errors import RestoreArchiveError, UsageError
+from deblur_core.errors import RestoreArchiveError, UsageError, WorkersLostError
 from flows.cluster import ray_session
 
 
@@ -45,3 +51,26 @@ def test_a_cluster_that_refuses_is_not_asked_again(started: list[Exception | Non
     with pytest.raises(UsageError, match="cannot be reached"), ray_session("auto"):
         pass
     assert len(started) == 1
+
+
+@pytest.mark.parametrize("kind", ["raylet", "gcs_server"])
+def test_a_run_is_told_when_a_process_of_ray_ends_under_it_and_ends_the_others(
+    started: list[Exception | None], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    started.append(None)
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    ended: list[dict[str, bool]] = []
+    processes = {kind: [SimpleNamespace(process=process)]}
+    node = SimpleNamespace(all_processes=processes, kill_all_processes=lambda **how: ended.append(how))
+    monkeypatch.setattr(worker, "_global_node", node)
+    monkeypatch.setattr(ray, "shutdown", lambda: pytest.fail("Ray was asked, which is gone"))
+    told: queue.Queue[WorkersLostError] = queue.Queue()
+    with ray_session("local") as session:
+        session.when_lost(told.put)
+        assert not session.is_lost
+        process.kill()
+        assert kind in str(told.get(timeout=60))
+        later: list[WorkersLostError] = []
+        session.when_lost(later.append)
+        assert len(later) == 1
+    assert ended == [{"check_alive": False, "allow_graceful": False}]

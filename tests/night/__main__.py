@@ -183,7 +183,7 @@ def _judge_videos(
 
 
 def _write_readings(readings: Sequence[Reading], path: Path) -> None:
-    columns = ("seconds", "subject", "process", "age_seconds", "measure", "value")
+    columns = ("seconds", "subject", "process", "measure", "value")
     pq.write_table(pa.table({name: [getattr(each, name) for each in readings] for name in columns}), path)
 
 

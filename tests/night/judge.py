@@ -3,7 +3,7 @@
 The rule: a line is fitted to each measure of each subject, one slope for all processes that had the role and a level
 for each (so that one which is replaced neither hides a growth nor looks like one); what it says of the whole time
 after minute 10 may be 5 % of the level, or a small number where the level is small. Of a process the first three
-minutes do not count: it is loading.
+minutes in its role do not count: it is loading.
 """
 
 from __future__ import annotations
@@ -46,8 +46,10 @@ def courses(readings: Sequence[Reading], from_seconds: float = 600.0, warm_secon
     """One for each measure of each subject that has enough readings after `from_seconds`."""
     series: dict[tuple[str, str], dict[int, list[tuple[float, int]]]] = defaultdict(lambda: defaultdict(list))
     last = max((reading.seconds for reading in readings), default=0.0)
+    since: dict[tuple[str, int], float] = {}
     for each in readings:
-        if each.seconds >= from_seconds and (not each.process or each.age_seconds >= warm_seconds):
+        age = each.seconds - since.setdefault((each.subject, each.process), each.seconds)
+        if each.seconds >= from_seconds and (not each.process or age >= warm_seconds):
             series[each.subject, each.measure][each.process].append((each.seconds, each.value))
     found = []
     for (subject, measure), by_process in sorted(series.items()):

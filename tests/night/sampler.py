@@ -14,7 +14,7 @@ from pathlib import Path
 from flows.measure.watched_run import bytes_below, family
 
 DEBLUR, OTHER_ACTOR = "deblur actor", "classify or media actor"
-_ACTOR_TITLE = "ray::StageActor"
+_ACTOR_CLASS = "StageActor"
 _ROLES = {
     "flows.embedded_server": "Prefect's server",
     "/raylet/raylet": "raylet",
@@ -27,13 +27,12 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Reading:
-    """One number. subject: the role of a process, or a place; process: its id, 0 for sums and places; age_seconds: of
-    that process; measure: rss, pss, bytes (all bytes), descriptors, threads or processes."""
+    """One number. subject: the role of a process, or a place; process: its id, 0 for sums and places; measure: rss,
+    pss, bytes (all three in bytes), descriptors, threads or processes."""
 
     seconds: float
     subject: str
     process: int
-    age_seconds: float
     measure: str
     value: int
 
@@ -74,15 +73,15 @@ class Sampler:
         self._looks += 1
         for process in family(self._root):
             with suppress(OSError):  # it ended while it was looked at
-                role, age = self._role(process), _age(process)
+                role = self._role(process)
                 for measure, value in _of_process(process, with_pss).items():
-                    self.readings.append(Reading(now, role, process, age, measure, value))
+                    self.readings.append(Reading(now, role, process, measure, value))
                     sums[measure] += value
                 sums["processes"] += 1
         for measure, value in sums.items():
-            self.readings.append(Reading(now, "all processes", 0, now, measure, value))
+            self.readings.append(Reading(now, "all processes", 0, measure, value))
         for name, folder in self._places.items():
-            self.readings.append(Reading(now, name, 0, now, "bytes", bytes_below(folder)))
+            self.readings.append(Reading(now, name, 0, "bytes", bytes_below(folder)))
 
     def _keep(self) -> None:
         while not self._over.wait(self._every):
@@ -92,7 +91,7 @@ class Sampler:
         if process == self._root:
             return "driver"
         command = Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        if command.startswith(_ACTOR_TITLE):
+        if command.startswith("ray::") and _ACTOR_CLASS in command:
             # Of all actors only these load torch; all others look alike from outside.
             if process not in self._deblur and "libtorch_cpu" in Path(f"/proc/{process}/maps").read_text():
                 self._deblur.add(process)

@@ -37,7 +37,7 @@ def readings_of(
     """Of one role, noisy. value: of seconds and of the age; lives: first and last second of each process."""
     rng = random.Random(measure)
     return [
-        Reading(second, "actor", 100 + number, second - first, measure, round(value(second, second - first) + noise))
+        Reading(second, "actor", 100 + number, measure, round(value(second, second - first) + noise))
         for number, (first, last) in enumerate(lives)
         for second in range(first, last, EVERY)
         for noise in [rng.gauss(0, 4 * MIB if measure == "rss" else 0.6)]

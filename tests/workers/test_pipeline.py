@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ray.exceptions import ActorUnavailableError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RaySystemError, RayTaskError
 
 from deblur_core.errors import (
     AccessDeniedError,
@@ -14,6 +14,7 @@ from deblur_core.errors import (
     StorageFullError,
     UnavailableError,
     VerificationError,
+    WorkersLostError,
 )
 from deblur_core.manifests.videos import UNCHANGED, VideoRecord
 from tests.workers.fake_ray import FakeRay, installed
@@ -150,3 +151,19 @@ def test_a_call_that_loses_its_node_again_and_again_is_set_aside_at_last(fake: F
     pipeline.start()
     assert good.result(WAIT_SECONDS).record.status == UNCHANGED
     assert "lost its worker 12 times, with the node or out of reach" in str(bad.result(WAIT_SECONDS).record.error)
+
+
+def test_a_ray_that_is_gone_ends_the_run_with_the_reason_and_is_not_asked_again(
+    fake: FakeRay, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(*_: Any, **__: Any) -> Any:
+        raise RaySystemError("Broken pipe")
+
+    monkeypatch.setattr("workers.pipeline.ray.wait", wait)
+    (future,) = pipeline.submit([GOOD])
+    pipeline.start()
+    with pytest.raises(WorkersLostError, match=r"Ray has ended under the run .*Broken pipe"):
+        future.result(WAIT_SECONDS)
+    pipeline.end_without_ray(WorkersLostError("gone"))
+    pipeline.stop()
+    assert fake.killed == []
