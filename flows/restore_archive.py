@@ -4,6 +4,7 @@ One Prefect task for each shard of videos; frames and segments never become task
 """
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -36,9 +37,13 @@ from workers.results import VideoOutcome
 if TYPE_CHECKING:
     from workers.pipeline import Pipeline
 
+log = logging.getLogger(__name__)
+
 LEFT_SECONDS = 5.0
 """What was last written so long ago is of a run that is no more, once the lease is held; another run that only asks
 whether it may begin writes for less."""
+ENDED_SECONDS = 1.0
+"""The same when a run's own workers have ended: the lease's renewal writes for less."""
 _RECORDS_EVERY_SECONDS = 60.0
 _WRITE_BACKOFF = Backoff(attempts=6, first_seconds=4.0, most_seconds=60.0)
 
@@ -108,8 +113,7 @@ def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoO
         from workers.pipeline import Pipeline
 
         ray_seconds = time.monotonic() - started
-        for url in {inventory.job.destination_url, inventory.job.work_url}:
-            open_store(url).clean_up_partial(LEFT_SECONDS)
+        tidy(inventory.job, LEFT_SECONDS)
         pipeline = Pipeline(inventory.job, NAMESPACE, NORMAL.times(settings.deadline_factor))
         try:
             pipeline.start()
@@ -123,9 +127,20 @@ def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoO
                 ]
                 outcomes = [outcome for future in futures for outcome in future.result()]
             snapshot = pipeline.snapshot()
+            pipeline.stop()
+            try:
+                tidy(inventory.job, ENDED_SECONDS)
+            except StorageError as error:  # the next run does it
+                log.warning("what killed workers left could not be removed: %s", error)
             return outcomes, replace(snapshot, start_up_seconds=snapshot.start_up_seconds + ray_seconds)
         finally:
             pipeline.stop()
+
+
+def tidy(job: Job, older_than_seconds: float) -> None:
+    """Removes what killed writers left unfinished wherever the run writes. Raises StorageError."""
+    for url in {job.destination_url, job.work_url}:
+        open_store(url).clean_up_partial(older_than_seconds)
 
 
 @contextmanager
