@@ -2,7 +2,9 @@
 
 import atexit
 import logging
+import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -132,6 +134,7 @@ def _leave() -> None:
 
     atexit.unregister(ray.shutdown)
     atexit.unregister(worker.shutdown)
+    atexit.register(_end_at_once)
     if worker._global_node is not None:
         worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
 
@@ -161,6 +164,13 @@ def _init(address: str) -> None:
                 raise RestoreArchiveError(
                     f"Ray does not start on this machine ({why}): it is too busy or short of memory; run again"
                 ) from error
+
+
+def _end_at_once() -> None:
+    """Ray's native threads, never shut down, would crash the process on its way out; all it had to say is said."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _first_line(error: Exception) -> str:

@@ -63,6 +63,8 @@ def test_a_run_is_told_when_a_process_of_ray_ends_under_it_and_ends_the_others(
     processes = {kind: [SimpleNamespace(process=process)]}
     node = SimpleNamespace(all_processes=processes, kill_all_processes=lambda **how: ended.append(how))
     monkeypatch.setattr(worker, "_global_node", node)
+    at_exit = SimpleNamespace(register=lambda _: None, unregister=lambda _: None)
+    monkeypatch.setattr("flows.cluster.atexit", at_exit)  # or this process would end at once, too
     monkeypatch.setattr(ray, "shutdown", lambda: pytest.fail("Ray was asked, which is gone"))
     told: queue.Queue[WorkersLostError] = queue.Queue()
     with ray_session("local") as session:

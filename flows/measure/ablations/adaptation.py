@@ -56,8 +56,8 @@ TABLES = (
     ),
 )
 NOTE = (
-    f"`{RESTORER}`, released weights; two held-out clips at 288 pixels, blurred over three frames; the best weights met, "
-    "accepted or not; samples are blurred frames, steps are iterations"
+    f"`{RESTORER}`, released weights; two held-out clips at 288 pixels, blurred over three frames; the best weights "
+    "met, accepted or not; samples are blurred frames, steps are iterations"
 )
 ITERATIONS_PER_MINUTE = 40
 _CLIPS, _FRAMES, _SHORTER_SIDE, _MOST_TARGETS, _LEAST_TARGETS = 2, 40, 288, 12, 6

@@ -21,7 +21,7 @@ AS_PUBLISHED, WITHIN_NOISE, OPPOSITE, NOT_CLAIMED = (
     "no claim",
 )
 _EQUAL_DB = 0.01
-"""Rows of a paper that differ by less are equal in it: its rounding is no finer."""
+"""What differs by less is equal, in a paper, whose rounding is no finer, and here."""
 
 Claim = Literal["below", "equal", "none"]
 
@@ -61,7 +61,7 @@ class Line:
 
 def judge(claim: Claim, difference: float, error: float, seed: float) -> str:
     """A verdict on one difference to the reference. error: its standard error; seed: a difference that chance makes."""
-    noise = max(2.0 * error, 0.0 if np.isnan(seed) else abs(seed))
+    noise = max(2.0 * error, 0.0 if np.isnan(seed) else abs(seed), _EQUAL_DB)
     clear = abs(difference) > noise
     if claim == "none":
         return NOT_CLAIMED

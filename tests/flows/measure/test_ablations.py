@@ -50,6 +50,8 @@ def scores(psnr_db: list[float]) -> Scores:
         ("below", -0.30, 0.10, float("nan"), AS_PUBLISHED),
         ("equal", -0.15, 0.10, 0.05, AS_PUBLISHED),
         ("equal", -0.30, 0.10, 0.05, OPPOSITE),
+        ("equal", -0.004, 0.001, float("nan"), AS_PUBLISHED),
+        ("below", -0.004, 0.001, float("nan"), WITHIN_NOISE),
         ("none", -0.30, 0.10, 0.05, NOT_CLAIMED),
     ],
 )

@@ -1,0 +1,74 @@
+"""What is told of each fault from the events of a trial, and that work done twice is seen."""
+
+from itertools import count
+from typing import Any
+
+from tests.chaos.account import FAILED_FIRST, NEXT_RUN, SAME_RUN, Injection, injections
+from tests.chaos.judge import done_twice
+
+_moments = count(1)
+
+
+def event(what: str, pid: int = 1, run: str = "first", first: int = 0, **facts: Any) -> dict[str, Any]:
+    call = {"stage": "deblur", "video": "a.mp4", "version": "1", "first": first, "stop": first + 12}
+    told = {} if what == "fault" else call
+    return {"what": what, "at": float(next(_moments)), "pid": pid, "run": run, **told, **facts}
+
+
+def test_a_killed_call_is_done_again_in_the_same_run() -> None:
+    told = [
+        event("begin"),
+        event("fault", kind="kill"),
+        event("begin", pid=2),
+        event("done", pid=2, reused=False),
+    ]
+    assert injections(told) == [Injection("kill", SAME_RUN, 2.0, in_flight=1, redone=1)]
+
+
+def test_a_call_whose_output_was_there_is_not_counted_as_redone() -> None:
+    told = [event("begin"), event("fault", kind="kill"), event("begin", pid=2), event("done", pid=2, reused=True)]
+    assert injections(told) == [Injection("kill", SAME_RUN, 2.0, in_flight=1, redone=0)]
+
+
+def test_what_a_killed_driver_had_in_flight_is_done_by_the_next_run() -> None:
+    told = [
+        event("begin"),
+        event("begin", pid=2, first=12),
+        event("done", pid=2, first=12, reused=False),
+        event("begin", pid=2, first=24),
+        event("fault", kind="driver", pid=99, victim_run="first"),
+        event("begin", pid=3, run="second"),
+        event("done", pid=3, run="second", reused=False),
+        event("begin", pid=4, run="second", first=24),
+        event("done", pid=4, run="second", first=24, reused=False),
+    ]
+    assert injections(told) == [Injection("driver", NEXT_RUN, 4.0, in_flight=2, redone=2)]
+
+
+def test_a_call_that_raised_and_was_done_by_the_next_run_had_failed_its_video() -> None:
+    told = [
+        event("begin"),
+        event("fault", kind="memory"),
+        event("raised", error="MemoryError"),
+        event("begin", run="second"),
+        event("done", run="second", reused=False),
+    ]
+    (found,) = injections(told)
+    assert (found.outcome, found.wrong) == (FAILED_FIRST, "")
+
+
+def test_a_call_that_is_never_done_does_not_hold() -> None:
+    (found,) = injections([event("begin"), event("fault", kind="kill")])
+    assert found.wrong
+
+
+def test_who_put_it_in_may_tell_what_became_of_it() -> None:
+    (found,) = injections([event("fault", kind="S3: 500", outcome="asked again", seconds=0.5)])
+    assert found == Injection("S3: 500", "asked again", 0.5)
+
+
+def test_what_had_ended_and_is_done_again_is_found() -> None:
+    told = [event("begin"), event("done", reused=False), event("begin", pid=2), event("done", pid=2, reused=False)]
+    assert len(done_twice(told)) == 1
+    assert done_twice(told[:2]) == []
+    assert done_twice([*told[:3], event("done", pid=2, reused=True)]) == []
