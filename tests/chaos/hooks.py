@@ -57,6 +57,13 @@ def reach(point: str, **facts: Any) -> None:
                 ACTS[ticket.act](ticket.argument)
 
 
+def remember(call: dict[str, Any]) -> None:
+    """What this process has to do now. A function of this module: Ray carries the actor's own by value, with a copy of
+    what they see here."""
+    _call.clear()
+    _call.update(call)
+
+
 def install() -> None:
     """Watches imports."""
     sys.meta_path.insert(0, _Watching())
@@ -92,8 +99,7 @@ def _actors(module: Any) -> None:
     def told(stage: Any, task: Any) -> Any:
         facts = _of_task(stage, task)
         folder = Path(os.environ[VARIABLE])
-        _call.clear()
-        _call.update(facts)
+        remember(facts)
         tell(folder, "begin", **facts)
         try:
             reach("begin", **facts)
