@@ -143,11 +143,15 @@ def test_a_destination_that_another_run_writes_into_is_refused_with_who_that_is(
 
 
 def test_work_that_another_run_writes_into_is_refused_with_who_that_is(assert_refused: Refused, archive: Path) -> None:
-    (archive / "taken").mkdir()
-    (archive / "out").mkdir()
-    with held_lease(open_store(archive / "taken"), "20260101T000000-abcdef", LeaseTimes(renew=600.0)):
-        words = (f"another run writes into {archive}/taken", "run 20260101T000000-abcdef on ", "name another place")
-        assert_refused(archive / "in", archive / "out", "--work", archive / "taken", words=words)
+    (archive / "used").mkdir()
+    (archive / "free").mkdir()
+    with held_lease(open_store(archive / "used"), "20260101T000000-abcdef", LeaseTimes(renew=600.0)):
+        words = (
+            f"another run writes into {archive}/used",
+            "run 20260101T000000-abcdef on ",
+            "name another place",
+        )
+        assert_refused(archive / "in", archive / "free", "--work", archive / "used", words=words)
 
 
 def test_a_destination_whose_links_lead_in_a_circle_is_refused(
