@@ -12,9 +12,10 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).parents[2]
@@ -65,11 +66,21 @@ class PrefectOnLoopback:
         return done.stdout
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """The answer of Prefect's API: GET, or POST when there is a body."""
+        """The answer of Prefect's API: GET, or POST when there is a body.
+
+        A server whose database is busy answers 503 and has done nothing: it is asked again, as Prefect's client does.
+        """
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"http://127.0.0.1:{self.port}/api/{path}", data, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        deadline = time.monotonic() + self.start_seconds
+        while True:
+            try:
+                with urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except HTTPError as error:
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
 
     def run(self, deployment: str, **parameters: Any) -> str:
         """Asks for a run of a deployment; returns the id of the flow run."""
