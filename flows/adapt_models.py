@@ -26,11 +26,12 @@ def adapt_models(
     frames: int = 3,
     device: str | None = None,
     seed: int = 1,
+    teacher: str | None = None,
 ) -> dict[str, Any]:
     """Adapts `restorer` to `videos` (left out: RESTORE_SOURCE) and writes the weights to `out`, .safetensors.
 
-    Returns the report that is written beside them; a refused result writes nothing and is no failure. Raises UsageError
-    before anything is read.
+    teacher: a restorer to learn from, "none", or left out for the one that suits. Returns the report that is written
+    beside them; a refused result writes nothing and is no failure. Raises UsageError before anything is read.
     """
     from deblur_core.adaptation.run import adapt_restorer
 
@@ -38,6 +39,6 @@ def adapt_models(
     if place is None or out is None:
         missing = "videos" if place is None else "out"
         raise SettingsError(f"adapt-models: no {missing} given: add --param {missing}=…")
-    report = adapt_restorer(adaptation_request(restorer, place, out, iterations, frames, device, seed))
+    report = adapt_restorer(adaptation_request(restorer, place, out, iterations, frames, device, seed, teacher))
     create_markdown_artifact("\n\n".join(lines(report)), key="adaptation")
     return report

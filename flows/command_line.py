@@ -206,11 +206,14 @@ def adapt(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
     seed: Annotated[int, typer.Option(help="of everything that is drawn")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout, nothing else")] = False,
+    teacher: Annotated[
+        str | None, typer.Option(help="restorer to learn from on blurred frames, or none [its own]")
+    ] = None,
 ) -> None:
     """Fit a restorer to your own videos, without any truth."""
     from flows.commands.adapt import adapt as command
 
-    _exit(lambda: command(restorer, videos, iterations, frames, out, device, seed, as_json), as_json)
+    _exit(lambda: command(restorer, videos, iterations, frames, out, device, seed, as_json, teacher), as_json)
 
 
 @app.command()

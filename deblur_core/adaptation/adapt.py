@@ -1,10 +1,12 @@
 """Adapts a restorer to unlabelled videos in a few hundred iterations, and says whether it is the better for it.
 
-The hybrid loss of Reblur2Deblur (Eq. 10) for any network. The given network is never changed: what comes back is the
-adapted weights, or a refusal where held-out pairs say that they are worse. Knows no file.
+The hybrid loss of Reblur2Deblur (Eq. 10) for any network, and beside it what a stronger restorer makes of the same
+blurred frames. The given network is never changed: what comes back is the adapted weights, or a refusal where held-out
+pairs say that they are worse. Knows no file.
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 
 from deblur_core.adaptation.consistency import ReblurConsistency
+from deblur_core.adaptation.distillation import can_be_taught, draw_distilled
 from deblur_core.adaptation.footage import Footage
 from deblur_core.adaptation.pairs import cut_batch, draw_pairs, middle_batch, sharp_clips
 from deblur_core.adaptation.settings import LEAST_PATCH, AdaptationSettings
@@ -23,15 +26,18 @@ from deblur_core.models.network import RestorationNetwork
 from deblur_core.models.network_restorer import NetworkRestorer
 from deblur_core.models.pooling import pool_locally
 from deblur_core.models.precision import inference_dtype
+from deblur_core.models.restorer import Restorer
 from deblur_core.reblur.dis_flow import dis_flow
 from deblur_core.reblur.formation import BlurFormation, Flow
 from deblur_core.reblur.loss import hybrid_loss
 
-_DECAYS = (0.15, 0.25, 0.5)
 _WARM_UP = 0.05  # share of the iterations; Adam's first steps are as long as its rate, whatever the gradient
-_LOOKS = 8
+_AVERAGED = 0.95  # of the running mean of the weights, that stays at each iteration
+_LOOKS = (0.125, 0.25, 0.5)  # shares of the iterations
+_ASTRAY_DB = 0.5  # a little loss at first comes before many a gain
 _BACK_OFF = 0.25  # of the rate, where it led astray
 _BATCH = 8
+_USUAL_ERROR, _LEAST_ERROR = 1e-3, 1e-6  # mean squared errors of 30 and 60 dB
 
 Watch = Callable[[int], None]
 """Called with the number of iterations done."""
@@ -39,13 +45,13 @@ Watch = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What became of it. weights: float16, by name; the given network's own where `accepted` is False; found: the best
-    that were met, accepted or not.
+    """What became of it. weights: float16, by name; the given network's own where `accepted` is False; found: what was
+    learnt, accepted or not.
 
-    before_db, after_db: mean PSNR of the restored middle frame on held-out pairs, with the given weights and with the
-    best that were met, after `best_iteration` (0: the given ones); error_db: standard error of their difference, which
-    counts only beyond twice that. looked_at, explained, teaching: blurred places,
-    those whose blur a motion explains, and those that the reblur loss was computed on.
+    before_db, after_db: mean PSNR of the restored middle frame on held-out pairs, with the given weights and with those
+    learnt; error_db: standard error of their difference, which counts only beyond twice that. looked_at, explained,
+    teaching: blurred places, those whose blur a motion explains, and those that the reblur loss was computed on;
+    taught: places that a teacher restored.
     """
 
     accepted: bool
@@ -55,10 +61,10 @@ class Adaptation:
     before_db: float
     after_db: float
     error_db: float
-    best_iteration: int
     looked_at: int
     explained: int
     teaching: int
+    taught: int
     seconds: float
 
 
@@ -69,53 +75,48 @@ def adapt(
     flow: Flow = dis_flow,
     device: torch.device | None = None,
     watch: Watch | None = None,
+    teacher: Restorer | None = None,
 ) -> Adaptation:
     """Fine-tunes a copy of `network` on the blurred frames of `footage` and on pairs made from its sharp ones.
 
-    flow: how motion between restored frames is found; one that is a torch module passes gradients on. The same
-    footage, settings and device give the same result up to rounding. Eight times on the way the weights are scored on
-    held-out pairs: where they are clearly worse than the best so far, it goes back to those with a quarter of the rate.
-    The best then face as many other pairs: unless they are clearly better than the given ones there, they are refused
-    (by chance alone, some weights near the given ones always look a little better). Raises
-    UsageError when there is nothing to learn from: no blurred frame with neighbours, too few sharp frames, frames under
-    64 pixels.
+    flow: how motion between restored frames is found; one that is a torch module passes gradients on. teacher: what it
+    makes of the blurred frames stands for their truth, beside the pairs; None for Reblur2Deblur as published. The same
+    footage, settings and device give the same result up to rounding. What comes back is a running mean of the weights
+    (Polyak and Juditsky 1992): single steps over a few patches lose what their mean gains. Thrice on the way it is
+    scored on held-out pairs: where it has gone astray, learning goes back to the given weights with a quarter of the
+    rate. In the end, unless it is clearly better than the given ones there, it is refused. Raises UsageError when there
+    is nothing to learn from (no blurred frame with neighbours, too few sharp frames, frames under 64 pixels), or for a
+    teacher where the network gives other frames than a teacher does.
     """
     settings = settings or AdaptationSettings()
     started = time.monotonic()
-    work = _Work(network, footage, settings, flow, device or torch.device("cpu"))
-    finite, best = work.learn(watch or (lambda iteration: None))
-    before, after = work.verdict(_halved(network)), work.verdict(best.weights)
+    work = _Work(network, footage, settings, flow, device or torch.device("cpu"), teacher)
+    before = work.scores()
+    finite, learnt = work.learn(watch or (lambda iteration: None), before)
+    work.load(learnt)
+    after = work.scores()
     gain = _Gain.of(after, before)
-    accepted = gain.mean_db > 2.0 * gain.error_db
+    accepted = finite and gain.mean_db > 2.0 * gain.error_db
     if accepted:
         reason = "better on held-out pairs"
-    elif finite or best.iteration:
+    elif finite:
         reason = "not clearly better on held-out pairs: the original stays"
     else:
         reason = "the loss was not finite: the original stays"
     return Adaptation(
         accepted,
         reason,
-        best.weights if accepted else _halved(network),
-        best.weights,
+        learnt if accepted else _halved(network),
+        learnt,
         float(before.mean()),
         float(after.mean()),
         gain.error_db,
-        best.iteration,
         work.looked_at,
         work.explained,
         len(work.triples) if work.triples is not None else 0,
+        len(work.distilled),
         time.monotonic() - started,
     )
-
-
-@dataclass(frozen=True)
-class _Look:
-    """How good the weights are after some iterations; scores: PSNR of each pair, dB."""
-
-    iteration: int
-    scores: Tensor
-    weights: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class _Work:
         settings: AdaptationSettings,
         flow: Flow,
         device: torch.device,
+        teacher: Restorer | None,
     ) -> None:
         self.settings, self.device = settings, device
         # Dropout and batch statistics stay as they are in use: a few patches must not move them.
@@ -162,11 +164,19 @@ class _Work:
         self.consistency = ReblurConsistency(self.network, formation, flow)
         self.triples = self._triples(footage)
         held_out = np.random.default_rng([settings.seed, 1])
-        count = 2 * settings.held_out_patches
-        drawn = middle_batch(draw_pairs(judge, count, guiding, self.patch, held_out), self.patch)
-        self._choosing, self._judging = drawn.chunk(2)
+        drawn = draw_pairs(judge, settings.held_out_patches, guiding, self.patch, held_out)
+        self._judging = middle_batch(drawn, self.patch)
         count = min(settings.labelled_patches, settings.labelled_batch * settings.iterations)
         self._pairs = draw_pairs(learn, count, guiding, self.patch, self._rng)
+        self.distilled: list[np.ndarray] = []
+        if teacher is not None:
+            if not can_be_taught(network):
+                raise UsageError(
+                    f"a network that gives {network.outputs} moments of an exposure cannot learn from a restorer of "
+                    "frames: name no teacher"
+                )
+            count = min(settings.taught_patches, settings.taught_batch * settings.iterations)
+            self.distilled = draw_distilled(footage, count, guiding, teacher, self.patch, self._rng)
 
     def _triples(self, footage: Sequence[Footage]) -> Triples | None:
         """Those places whose loss can teach; all of them where τ is given."""
@@ -197,54 +207,51 @@ class _Work:
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             return self.network(x.contiguous(memory_format=torch.channels_last)).float()
 
-    def learn(self, watch: Watch) -> tuple[bool, _Look]:
-        """All iterations; whether the loss was finite throughout (else it ended early), and the best weights met."""
+    def learn(self, watch: Watch, given: Tensor) -> tuple[bool, dict[str, Tensor]]:
+        """All iterations; whether the loss was finite throughout (else it ended early), and the mean weights as they
+        would be written. given: scores of the given weights."""
         settings, rate = self.settings, self.settings.rate
-        best = self._look(0)
+        start = _halved(self.network)
+        mean = _RunningMean(self.network)
         optimiser = torch.optim.Adam(self.network.parameters())
-        looks = {round(settings.iterations * (look + 1) / _LOOKS) for look in range(_LOOKS)}
+        looks = {round(settings.iterations * share) for share in _LOOKS}
         for iteration in range(1, settings.iterations + 1):
             for group in optimiser.param_groups:
-                group["lr"] = rate * rate_share(iteration / settings.iterations)
+                group["lr"] = rate * rate_share((iteration - 0.5) / settings.iterations)
             loss = self._loss()
             if not torch.isfinite(loss):
-                return False, best
+                return False, start
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
+            mean.add(self.network)
             watch(iteration)
-            if iteration in looks:
-                look = self._look(iteration)
-                gain = _Gain.of(look.scores, best.scores)
-                if gain.mean_db > 0.0:
-                    best = look
-                elif not gain.mean_db >= -gain.error_db:
-                    self._load(best.weights)
-                    optimiser = torch.optim.Adam(self.network.parameters())
-                    rate *= _BACK_OFF
-        return True, best
+            if iteration in looks and self._is_astray(mean, given):
+                self.load(start)
+                mean = _RunningMean(self.network)
+                optimiser = torch.optim.Adam(self.network.parameters())
+                rate *= _BACK_OFF
+        return True, mean.halved()
 
-    def _look(self, iteration: int) -> _Look:
-        """Scores the weights as they would be written; learning goes on with the unrounded ones."""
+    def _is_astray(self, mean: "_RunningMean", given: Tensor) -> bool:
+        """Scores the mean; learning goes on with the weights as they are."""
         exact = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-        weights = _halved(self.network)
-        self._load(weights)
-        scores = self._scores(self._choosing)
+        self.load(mean.halved())
+        gain = _Gain.of(self.scores(), given)
         self.network.load_state_dict(exact)
-        return _Look(iteration, scores, weights)
+        return not gain.mean_db > -_ASTRAY_DB
 
-    def verdict(self, weights: dict[str, Tensor]) -> Tensor:
-        """PSNR of each of the pairs that chose nothing, dB; these weights stay in the network."""
-        self._load(weights)
-        return self._scores(self._judging)
-
-    def _load(self, weights: dict[str, Tensor]) -> None:
+    def load(self, weights: dict[str, Tensor]) -> None:
         self.network.load_state_dict({name: value.float() for name, value in weights.items()})
 
     def _loss(self) -> Tensor:
         """Eq. 10 over a mini-batch that is partly labelled and partly not."""
         settings = self.settings
-        pairs = cut_batch(self._pairs, settings.labelled_batch, self.patch, self._rng).to(self.device).float() / 255.0
+        pairs = cut_batch(self._pairs, settings.labelled_batch, self.patch, self._rng)
+        if self.distilled:
+            taught = cut_batch(self.distilled, settings.taught_batch, self.patch, self._rng)
+            pairs = torch.cat([pairs, taught])
+        pairs = pairs.to(self.device).float() / 255.0
         channels = self.network.input_channels
         supervised = supervised_loss(self.run(pairs[:, :channels]), pairs[:, channels:], self.network)
         if self.triples is None or settings.alpha == 0:
@@ -254,33 +261,56 @@ class _Work:
         return hybrid_loss(supervised, self.consistency.loss(self.run, triples), settings.alpha)
 
     @torch.no_grad()
-    def _scores(self, pairs: Tensor) -> Tensor:
-        """PSNR of the restored middle frame of each of uint8 [N, C, patch, patch], dB: [N] on the CPU."""
+    def scores(self) -> Tensor:
+        """PSNR of the restored middle frame of each held-out pair with the weights as they are, dB: [N] on the CPU."""
         channels, middle = self.network.input_channels, 3 * (self.network.outputs // 2)
         values = []
-        for start in range(0, len(pairs), _BATCH):
-            batch = pairs[start : start + _BATCH].to(self.device).float() / 255.0
+        for start in range(0, len(self._judging), _BATCH):
+            batch = self._judging[start : start + _BATCH].to(self.device).float() / 255.0
             restored = self.run(batch[:, :channels])[:, middle : middle + 3].clamp(0.0, 1.0)
             truth = batch[:, channels + middle : channels + middle + 3]
             values.append(-10.0 * torch.log10((restored - truth).square().mean((1, 2, 3)) + 1e-9))
         return torch.cat(values).cpu()
 
 
+class _RunningMean:
+    """The mean of a network's weights over the last twenty iterations or so."""
+
+    def __init__(self, network: RestorationNetwork) -> None:
+        self._weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        self._count = 0
+
+    @torch.no_grad()
+    def add(self, network: RestorationNetwork) -> None:
+        self._count += 1
+        share = max(1.0 - _AVERAGED, 1.0 / self._count)  # or the first would count for all
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                self._weights[name].lerp_(value, share)
+            else:
+                self._weights[name].copy_(value)
+
+    def halved(self) -> dict[str, Tensor]:
+        """As they are written to a file."""
+        return {name: value.cpu().half().contiguous() for name, value in self._weights.items()}
+
+
 def rate_share(progress: float) -> float:
-    """Of the highest rate, at `progress` (0 to 1) through the iterations: it rises, then is halved three times."""
-    return min(progress / _WARM_UP, 1.0) * 0.5 ** sum(progress > decay for decay in _DECAYS)
+    """Of the highest rate, at `progress` (0 to 1) through the iterations: it rises, then falls along a cosine."""
+    return min(progress / _WARM_UP, 1.0) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 def supervised_loss(output: Tensor, truth: Tensor, network: RestorationNetwork) -> Tensor:
-    """Eq. 2 with h = MSE: [B, 3 × outputs, H, W] twice → scalar.
+    """Eq. 2 with h = log MSE, scaled as MSE is where it is 0.001: [B, 3 × outputs, H, W] twice → scalar.
 
-    Blur does not say which way the camera went, so moments of one exposure may be right forwards or backwards.
+    What counts is PSNR, and by plain MSE the few worst patches would outweigh all others. Blur does not say which way
+    the camera went, so moments of one exposure may be right forwards or backwards.
     """
     error = (output - truth).square().mean((1, 2, 3))
     if network.frames == 1 and network.outputs > 1:
         backwards = truth.unflatten(1, (network.outputs, 3)).flip(1).flatten(1, 2)
         error = torch.minimum(error, (output - backwards).square().mean((1, 2, 3)))
-    return error.mean()
+    return _USUAL_ERROR * torch.log1p(error / _LEAST_ERROR).mean()
 
 
 def _patch(network: RestorationNetwork, footage: Sequence[Footage], wanted: int) -> int:

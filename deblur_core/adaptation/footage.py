@@ -45,11 +45,21 @@ class Footage:
             [self.cut(number, place, size) for number in plan.references],
         )
 
+    def random_place(self, size: int, rng: np.random.Generator) -> tuple[int, int]:
+        """(y, x) of the upper left of some [size, size] of a frame; (0, 0) where it is smaller than that."""
+        height, width = self.frames[0].shape[:2]
+        return int(rng.integers(0, max(height - size, 0) + 1)), int(rng.integers(0, max(width - size, 0) + 1))
+
     def cut(self, number: int, place: tuple[int, int], size: int) -> np.ndarray:
-        """uint8 [size, size, 3]; what lies beyond the right and the lower border is mirrored."""
-        y, x = place
-        cut = self.frames[number][y : y + size, x : x + size]
-        if cut.shape[:2] != (size, size):
-            border = (0, size - cut.shape[0], 0, size - cut.shape[1])
-            cut = cv2.copyMakeBorder(cut, *border, cv2.BORDER_REFLECT_101)
-        return np.ascontiguousarray(cut)
+        """A part of a frame, as by `cut_square`."""
+        return cut_square(self.frames[number], place, size)
+
+
+def cut_square(frame: np.ndarray, place: tuple[int, int], size: int) -> np.ndarray:
+    """uint8 [H, W, 3] → [size, size, 3] from (y, x) on; what lies beyond the right and the lower border is mirrored."""
+    y, x = place
+    cut = frame[y : y + size, x : x + size]
+    if cut.shape[:2] != (size, size):
+        border = (0, size - cut.shape[0], 0, size - cut.shape[1])
+        cut = cv2.copyMakeBorder(cut, *border, cv2.BORDER_REFLECT_101)
+    return np.ascontiguousarray(cut)

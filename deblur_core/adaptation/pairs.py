@@ -92,11 +92,10 @@ def draw_pairs(
 def _draw_frames(clip: SharpClip, restorer: NetworkRestorer, patch: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Some frames of a partly blurred clip, each with the truth of itself or of its whole window."""
     size = patch + 2 * MARGIN
-    height, width = clip.frames[0].shape[:2]
-    place = int(rng.integers(0, max(height - size, 0) + 1)), int(rng.integers(0, max(width - size, 0) + 1))
     start = int(rng.integers(0, max(len(clip.frames) - _CLIP_FRAMES, 0) + 1))
     sharp = clip.frames[start : start + _CLIP_FRAMES]
     whole = Footage("", sharp, np.zeros(len(sharp), bool))
+    place = whole.random_place(size, rng)
     made = blur_clip([whole.cut(number, place, size) for number in range(len(sharp))], rng, _settings(clip, size))
     footage, truth = Footage("", made.frames, made.labels), Footage("", made.truth, made.labels)
     network = restorer.network
@@ -107,7 +106,7 @@ def _draw_frames(clip: SharpClip, restorer: NetworkRestorer, patch: int, rng: np
         window = footage.window(target, network.needs, (0, 0), size)
         numbers = np.clip(np.arange(target - reach, target + reach + 1), 0, len(sharp) - 1)
         true = [truth.frames[number] for number in numbers]
-        pairs += [_pair(seen, true, patch) for seen in stacks_of_passes(window, restorer, rng)]
+        pairs += [cut_pair(seen, true, patch) for seen in stacks_of_passes(window, restorer, rng)]
     return pairs
 
 
@@ -134,11 +133,12 @@ def _draw_moments(clip: SharpClip, restorer: NetworkRestorer, patch: int, rng: n
     sample = draw_window(list(clip.frames), rng, settings)
     around = {offset: frame for offset, frame in enumerate(sample.window, -(network.frames // 2)) if offset}
     window = FrameWindow(sample.blurred, around, (sample.before, sample.after))
-    return [_pair(stack_planes(window, network.frames, network.references), sample.truths, patch)]
+    return [cut_pair(stack_planes(window, network.frames, network.references), sample.truths, patch)]
 
 
-def _pair(seen: np.ndarray, truths: Sequence[np.ndarray], patch: int) -> np.ndarray:
-    """What is seen and what is true of the inner part, `patch` + MARGIN on each side; channels first."""
+def cut_pair(seen: np.ndarray, truths: Sequence[np.ndarray], patch: int) -> np.ndarray:
+    """What is seen [H, W, C] and what is true [H, W, 3] each of the inner part, `patch` + MARGIN on each side; uint8,
+    channels first. H and W are `patch` + 2 × MARGIN."""
     inner = slice(MARGIN // 2, MARGIN // 2 + patch + MARGIN)
     return np.ascontiguousarray(np.concatenate([seen, *truths], axis=2)[inner, inner].transpose(2, 0, 1))
 

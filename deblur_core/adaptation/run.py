@@ -16,12 +16,13 @@ from safetensors.torch import save
 from deblur_core.adaptation.adapt import Adaptation, Watch, adapt
 from deblur_core.adaptation.gather import Gathered, gather
 from deblur_core.adaptation.settings import AdaptationSettings
-from deblur_core.errors import StorageError, UsageError
+from deblur_core.errors import SettingsError, StorageError, UsageError
 from deblur_core.models.precision import pick_device
-from deblur_core.models.registry import find_restorer, load_restorer, load_selector
+from deblur_core.models.registry import RestorerEntry, find_restorer, load_restorer, load_selector
 from deblur_core.storage import ObjectStore, open_store, parse_location
 
 SUFFIX = ".safetensors"
+NO_TEACHER = "none"
 _META = "_restore/"  # what a run leaves beside its videos
 
 
@@ -30,7 +31,8 @@ class AdaptationRequest:
     """restorer: a name of the registry; videos: a file, a folder or s3://…; out: the weights file to write, there too.
 
     video_suffixes: which files count as videos; selector, threshold: which frames count as blurred; weights: a file to
-    start from, instead of the released ones.
+    start from, instead of the released ones; teacher: a restorer to learn from on the blurred frames, "none", or None
+    for the one that the registry names.
     """
 
     restorer: str
@@ -42,6 +44,7 @@ class AdaptationRequest:
     selector: str = "default"
     threshold: float = 0.5
     weights: str | None = None
+    teacher: str | None = None
 
 
 def adapt_restorer(request: AdaptationRequest, watch: Watch | None = None) -> dict[str, Any]:
@@ -51,6 +54,7 @@ def adapt_restorer(request: AdaptationRequest, watch: Watch | None = None) -> di
     that cannot be carried out, StorageError where a store fails.
     """
     entry = find_restorer(request.restorer)
+    teaching = _teaching(request)
     device = pick_device(request.device)
     folder, name = _destination(request.out)
     store, keys = _videos(request)
@@ -59,8 +63,13 @@ def adapt_restorer(request: AdaptationRequest, watch: Watch | None = None) -> di
     gathered = gather(store, keys, load_selector(request.selector), request.threshold, rng)
     if not gathered.footage:
         raise UsageError(_why_nothing(request, gathered))
-    done = adapt(restorer.network, gathered.footage, request.settings, device=device, watch=watch)
-    facts = report(request, restorer.weights_sha256, gathered, done)
+    teacher = None
+    if teaching is not None:
+        # A restorer that runs the same weights in a better way runs those that are to be adapted.
+        own = request.weights if teaching.weights == entry.weights else None
+        teacher = load_restorer(teaching.name, request.device, own)
+    done = adapt(restorer.network, gathered.footage, request.settings, device=device, watch=watch, teacher=teacher)
+    facts = report(request, restorer.weights_sha256, teaching.name if teaching else None, gathered, done)
     if done.accepted:
         data = save(done.weights, {"restorer": entry.name, "adapted_from_sha256": restorer.weights_sha256})
         facts |= {"out": f"{folder.url.rstrip('/')}/{name}", "weights_sha256": hashlib.sha256(data).hexdigest()}
@@ -69,7 +78,9 @@ def adapt_restorer(request: AdaptationRequest, watch: Watch | None = None) -> di
     return facts
 
 
-def report(request: AdaptationRequest, base_sha256: str, gathered: Gathered, done: Adaptation) -> dict[str, Any]:
+def report(
+    request: AdaptationRequest, base_sha256: str, teacher: str | None, gathered: Gathered, done: Adaptation
+) -> dict[str, Any]:
     """What was done and what it gave, as JSON holds it."""
     settings = request.settings
     return {
@@ -87,8 +98,9 @@ def report(request: AdaptationRequest, base_sha256: str, gathered: Gathered, don
             "explained_by_motion": done.explained,
             "learnt_from": done.teaching,
         },
+        "teacher": teacher,
+        "taught_patches": done.taught,
         "iterations": settings.iterations,
-        "best_iteration": done.best_iteration,
         "frames": settings.frames,
         "alpha": settings.alpha,
         "formation": settings.formation,
@@ -100,6 +112,17 @@ def report(request: AdaptationRequest, base_sha256: str, gathered: Gathered, don
         "out": None,
         "weights_sha256": None,
     }
+
+
+def _teaching(request: AdaptationRequest) -> RestorerEntry | None:
+    """The teacher that is asked for, or else the restorer's own."""
+    name = request.teacher or find_restorer(request.restorer).teacher
+    if name is None or name == NO_TEACHER:
+        return None
+    try:
+        return find_restorer(name)
+    except SettingsError as error:
+        raise SettingsError(f"--teacher: {error}, or {NO_TEACHER}") from error
 
 
 def _rounded(value: float) -> float | None:

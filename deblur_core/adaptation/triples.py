@@ -92,8 +92,7 @@ def _draw(
     offsets: tuple[int, ...],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    height, width = footage.frames[0].shape[:2]
-    place = int(rng.integers(0, max(height - size, 0) + 1)), int(rng.integers(0, max(width - size, 0) + 1))
+    place = footage.random_place(size, rng)
     numbers = [target, *(target + offset for offset in offsets)]
     inputs = []
     for number in numbers[:1] if gives_neighbours(network) else numbers:

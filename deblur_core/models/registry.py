@@ -38,6 +38,8 @@ class RestorerEntry:
     """billions of multiply-adds for a 256 × 256 frame, with its context and in all its passes"""
     options: Mapping[str, object] = field(default_factory=dict)
     """what the network is built with"""
+    teacher: str | None = "default"
+    """the restorer that it learns from when it is adapted to an archive"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ RESTORERS = {
             ContextNeeds(sharp_references=2),
             1_976_108,
             5.78,
+            teacher="default-large",
         ),
         RestorerEntry(
             "default-fast",
@@ -82,6 +85,7 @@ RESTORERS = {
             1_976_108,
             23.11,
             {"flips": ((), (2,), (3,), (2, 3))},
+            teacher=None,
         ),
         RestorerEntry(
             "deblurnet",
@@ -119,6 +123,7 @@ RESTORERS = {
             1_902_564,
             31.13,
             {"unshuffle": 2},
+            teacher=None,
         ),
         RestorerEntry(
             "dvd",

@@ -28,6 +28,7 @@ def adapt(
     device: str | None,
     seed: int,
     as_json: bool,
+    teacher: str | None = None,
 ) -> int:
     """Adapts and says what came of it. Returns 0, or 3 where the original is the better one and nothing was written.
 
@@ -36,7 +37,7 @@ def adapt(
     from deblur_core.adaptation.run import adapt_restorer
 
     request = adaptation_request(restorer, videos, str(out or f"{restorer}-adapted.safetensors"), iterations, frames,
-                                 device, seed)  # fmt: skip
+                                 device, seed, teacher)  # fmt: skip
     with _shown(iterations, not as_json) as watch:
         report = adapt_restorer(request, watch)
     if as_json:
@@ -47,7 +48,14 @@ def adapt(
 
 
 def adaptation_request(
-    restorer: str, videos: str, out: str, iterations: int, frames: int, device: str | None, seed: int
+    restorer: str,
+    videos: str,
+    out: str,
+    iterations: int,
+    frames: int,
+    device: str | None,
+    seed: int,
+    teacher: str | None = None,
 ) -> "AdaptationRequest":
     """The request with what RESTORE_… and restore.toml say of weights, selector, threshold, device and suffixes."""
     from deblur_core.adaptation.run import AdaptationRequest
@@ -57,7 +65,7 @@ def adaptation_request(
     chosen = AdaptationSettings(iterations=iterations, frames=frames, seed=seed)  # type: ignore[arg-type]
     return AdaptationRequest(
         restorer, videos, out, chosen, settings.video_suffixes, settings.device, settings.selector, settings.threshold,
-        settings.weights,
+        settings.weights, teacher,
     )  # fmt: skip
 
 
@@ -72,6 +80,8 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         f"{report['seconds']:.0f} s; motion explains the blur of {patches['explained_by_motion']} of "
         f"{patches['looked_at']} places, {patches['learnt_from']} of them could teach"
     )
+    if report["teacher"]:
+        yield f"{report['teacher']} restored {report['taught_patches']} blurred places to learn from"
     if pairs["psnr_after_db"] is not None and pairs["psnr_before_db"] is not None:
         gain = pairs["psnr_after_db"] - pairs["psnr_before_db"]
         yield (

@@ -29,12 +29,18 @@ def invoke(place: Place, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_adapt_says_what_it_gained_and_leaves_weights_and_report(invoke: Invoke, place: Place) -> None:
-    result = invoke("adapt", "tiny", "--videos", place.videos, "--iterations", 6, "--frames", 2, "--device", "cpu")
+def test_adapt_says_what_it_gained_and_leaves_weights_and_report(
+    invoke: Invoke, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A network that has learnt nothing yet bears larger steps.
+    monkeypatch.setattr("deblur_core.adaptation.adapt.rate_share", lambda progress: 7.0)
+    result = invoke("adapt", "tiny", "--videos", place.videos, "--iterations", 6, "--frames", 2, "--device", "cpu",
+                    "--teacher", "default-fast")  # fmt: skip
     assert result.exit_code == 0, result.output
     report = json.loads((place.folder / "tiny-adapted.json").read_text())
     assert (report["iterations"], report["frames"], report["accepted"]) == (6, 2, True)
     assert "tiny: 6 iterations over 1 video" in result.output
+    assert "default-fast restored 24 blurred places to learn from" in result.output
     assert f"adapted weights: {place.folder}/tiny-adapted.safetensors" in result.output
     assert (place.folder / "tiny-adapted.safetensors").is_file()
 
@@ -56,6 +62,7 @@ def test_json_is_all_of_stdout_and_a_refusal_ends_with_3(
     [
         (("adapt", "tinny", "--videos", "videos"), "unknown restorer 'tinny'"),
         (("adapt", "tiny", "--videos", "nowhere"), "nowhere"),
+        (("adapt", "tiny", "--videos", "videos", "--teacher", "nobody"), "--teacher: unknown restorer 'nobody'"),
         (("adapt", "tiny", "--videos", "videos", "--iterations", "0"), "iterations = 0 must be at least 1"),
         (("adapt", "tiny", "--videos", "videos", "--frames", "4"), "frames = 4 must be 2 or 3"),
         (("adapt", "tiny", "--videos", "videos", "--out", "weights.pt"), "ends in .safetensors"),
@@ -76,7 +83,7 @@ def test_the_deployment_names_the_flow_and_parameters_that_it_has() -> None:
     (ours,) = [each for each in deployments if each["entrypoint"] == "flows/adapt_models.py:adapt_models"]
     assert (adapt_models.name, ours["name"]) == ("adapt-models", "default")
     assert ours["schedules"] == []
-    asked = {"restorer", "videos", "out", "iterations", "frames", "device", "seed"}
+    asked = {"restorer", "videos", "out", "iterations", "frames", "device", "seed", "teacher"}
     assert set(adapt_models.parameters.properties) == asked
 
 

@@ -32,8 +32,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     save_file({name: value.half().contiguous() for name, value in network.state_dict().items()}, weights)
     count = sum(each.numel() for each in network.parameters())
     entry = registry.RestorerEntry(
-        "tiny", "for tests", "default.safetensors", "neighbour_nafnet:NeighbourNAFNet",
-        ContextNeeds(sharp_references=2), count, 0.01, OPTIONS,
+        "tiny", "for tests", "tiny.safetensors", "neighbour_nafnet:NeighbourNAFNet",
+        ContextNeeds(sharp_references=2), count, 0.01, OPTIONS, teacher=None,
     )  # fmt: skip
     monkeypatch.setitem(registry.RESTORERS, "tiny", entry)
     (tmp_path / "videos").mkdir()

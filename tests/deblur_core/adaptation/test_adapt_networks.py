@@ -34,15 +34,14 @@ def test_networks_of_every_shape_can_be_adapted(frames: int, references: int, ou
     assert all(value.dtype == torch.float16 for value in done.weights.values())
 
 
-def test_every_iteration_is_told_and_the_best_weights_are_those_of_a_look() -> None:
+def test_every_iteration_is_told() -> None:
     seen: list[int] = []
-    done = adapt(tiny(), [partly_blurred()], quick(iterations=8, rate=1e-3), watch=seen.append)
+    adapt(tiny(), [partly_blurred()], quick(iterations=8, rate=1e-3), watch=seen.append)
     assert seen == list(range(1, 9))
-    assert 0 <= done.best_iteration <= 8
 
 
 def test_the_reblur_loss_changes_what_is_learnt() -> None:
-    with_it, without = (adapt(tiny(), [partly_blurred()], quick(alpha=alpha, rate=1e-2)) for alpha in (5.0, 0.0))
+    with_it, without = (adapt(tiny(), [partly_blurred()], quick(alpha=alpha, rate=1e-3)) for alpha in (5.0, 0.0))
     assert with_it.after_db != without.after_db
 
 
@@ -100,12 +99,14 @@ def test_moments_of_one_exposure_may_be_right_backwards() -> None:
     assert float(supervised_loss(backwards, truth, tiny(frames=7, outputs=7))) > 0.01
 
 
-def test_the_rate_rises_and_is_halved_as_the_paper_halves_it() -> None:
-    assert [rate_share(each) for each in (0.025, 0.05, 0.15, 0.2, 0.3, 0.6)] == [0.5, 1.0, 1.0, 0.5, 0.25, 0.125]
+def test_the_rate_rises_and_falls_along_a_cosine() -> None:
+    assert rate_share(0.025) == pytest.approx(0.5, abs=0.01)
+    assert rate_share(0.05) > 0.99
+    assert rate_share(0.5) == pytest.approx(0.5)
+    assert rate_share(1.0) == 0.0
 
 
 def test_a_rate_that_leads_astray_is_given_up_for_a_smaller_one() -> None:
     settings = quick(iterations=64, rate=0.3, labelled_batch=4, labelled_patches=40, held_out_patches=12)
     done = adapt(tiny(), [partly_blurred()], settings)
     assert done.accepted, done.reason
-    assert done.best_iteration > 8

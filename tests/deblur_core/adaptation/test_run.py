@@ -17,8 +17,8 @@ from tests.deblur_core.adaptation.conftest import Place
 
 
 def request(place: Place, **settings: Any) -> AdaptationRequest:
-    quick = {"iterations": 8, "rate": 2e-3, "patch": 96, "labelled_patches": 24, "unlabelled_patches": 4,
-             "held_out_patches": 8}  # fmt: skip
+    quick = {"iterations": 8, "rate": 2e-3, "patch": 96, "labelled_patches": 24, "taught_patches": 8,
+             "unlabelled_patches": 4, "held_out_patches": 8}  # fmt: skip
     chosen = AdaptationSettings(**{**quick, **settings})
     out = str(place.folder / "adapted.safetensors")
     return AdaptationRequest("tiny", str(place.videos), out, chosen, (".mp4",), "cpu", weights=str(place.weights))
