@@ -25,6 +25,9 @@ FRAMES_VERSION = "2"
 
 META = "_restore"
 
+VERSION = "[0-9a-f]{16}"
+"""What the name of a version of a video looks like in the work store; no video is called so."""
+
 
 @dataclass(frozen=True)
 class RestoreOptions:
@@ -145,7 +148,7 @@ class Job:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def video_prefix(self, video: VideoTask) -> str:
-        """Everything kept about this version of a video, in the work store."""
+        """Everything kept about this version of a video, in the work store: VERSION under its name."""
         return f"{video.video}/{hashlib.sha256(video.etag.encode()).hexdigest()[:16]}/"
 
     def index_key(self, video: VideoTask) -> str:

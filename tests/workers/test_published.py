@@ -35,8 +35,10 @@ def restored_frames(line: Line) -> int:
 
 def test_after_its_end_it_finds_the_video_published(folder: Path) -> None:
     line = Line(job_in(folder))
+    line.stores.work.put(line.job.index_key(replace(line.task("clip.mp4"), etag="before it changed")), b"of no use")
     record = line.restore("clip.mp4")
     assert record is not None and record.restored > 0
+    assert list(line.stores.work.list()) == []
     before = (folder / "out" / "clip.mp4").stat().st_ino
     again, reused = Line(line.job).run("publish", line.task("clip.mp4"))
     assert (again.record, reused) == (record, True)

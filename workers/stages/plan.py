@@ -10,6 +10,7 @@ from deblur_core.video.held_streams import refusal
 from deblur_core.video.index import VideoIndex, index_video, plan_segments
 from deblur_core.video.probe import VideoInfo, probe
 from workers.job import Job, VideoTask, suffix_of
+from workers.leftovers import empty_work
 from workers.planned_video import PlannedVideos, Stores, index_from_bytes, index_to_bytes, open_video
 from workers.published import published_before
 from workers.results import Planned
@@ -27,7 +28,7 @@ class PlanStage:
         self._stores.destination.exists(sidecar_key(self._job.output_key(task, rebuilt=True)))
         record = published_before(self._job, self._stores, task)
         if record is not None:
-            self._stores.work.delete_prefix(self._job.video_prefix(task))  # a kill may have kept publish from it
+            empty_work(self._stores.work, task)  # a kill may have kept publish from it
             return Planned((), record, None), True
         with open_video(self._stores.source, task) as file:
             info = probe(file, task.video)

@@ -38,6 +38,7 @@ from deblur_core.video.picture_check import FrameWatch
 from deblur_core.video.rebuild import CarriedFrames, rebuild
 from workers.frame_checksums import publish_frame_checksums, remove_frame_checksums, watching_source
 from workers.job import Job, SegmentTask, VideoTask, deblur_spans, suffix_of
+from workers.leftovers import empty_work
 from workers.planned_video import PlannedVideo, PlannedVideos, Stores, open_video
 from workers.published import published_before
 from workers.rebuilding import Rebuilding, encoded_whole, expected, rebuilding_of
@@ -61,7 +62,7 @@ class PublishStage:
         """Raises VerificationError when the rebuilt file is not what it must be; nothing is published then."""
         before = published_before(self._job, self._stores, task)
         if before is not None:  # and the answer was lost
-            self._stores.work.delete_prefix(self._job.video_prefix(task))
+            empty_work(self._stores.work, task)
             return Published(before), True
         planned = self._videos.get(task)
         segments = [SegmentTask(task, s.number, s.first_frame, s.stop_frame) for s in planned.segments]
@@ -81,7 +82,7 @@ class PublishStage:
             of_source = folder / _CHECKSUMS
             publish_frame_checksums(self._job, self._stores, task, planned, result.name, of_source)
         self._write_manifest(task, planned, labels, outcomes, record)
-        self._stores.work.delete_prefix(self._job.video_prefix(task))
+        empty_work(self._stores.work, task)
         return Published(record), False
 
     def _copy(self, task: VideoTask, planned: PlannedVideo, actions: Actions) -> FileFacts:
