@@ -4,7 +4,6 @@ Frames are uint8 RGB [H, W, 3]. Knows nothing about blur.
 """
 
 import io
-import platform
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -12,11 +11,10 @@ import av
 import cv2
 import numpy as np
 
+from deblur_core.video.repeatable import X264_PARAMS
 from deblur_core.video.source import open_input
 
-# x264's macroblock tree for AVX-512 reads memory that nobody wrote, so that encodes differ from run to run at many
-# sizes. Its SSE2 code gives the same bits as its C code, everywhere, and at these presets takes no longer.
-REPEATABLE = {"x264-params": "asm=SSE2"} if platform.machine() in ("x86_64", "AMD64") else {}
+REPEATABLE = {"x264-params": ":".join(f"{name}={value}" for name, value in X264_PARAMS.items())} if X264_PARAMS else {}
 """Options of libx264 with which equal frames give equal bytes."""
 
 

@@ -25,6 +25,7 @@ from deblur_core.video.matroska_hdr import add_static_hdr
 from deblur_core.video.pixel_format import plain_name, to_layout
 from deblur_core.video.preservation import ffv1_options
 from deblur_core.video.probe import MasteringDisplay, VideoInfo
+from deblur_core.video.repeatable import X264_PARAMS
 from deblur_core.video.scheduling import usual_scheduling
 
 __all__ = ["ORDINAL_TICK", "EncodeSettings", "EncoderChoice", "choose_encoder", "encode_segment"]
@@ -171,6 +172,7 @@ def _x264_options(flags: np.ndarray, info: VideoInfo, choice: EncoderChoice) -> 
         "no-dct-decimate": "1",
         # x264 coarsens the chroma of 4:4:4 by 6 steps on its own.
         "chroma-qp-offset": "-6" if "444" in choice.pixel_format else "-2",
+        **X264_PARAMS,
         **_static_hdr(choice, "mastering-display", "cll"),
     }
     zones = [f"{start},{stop - 1},q={quantiser}" for start, stop in _untouched_runs(flags)]
