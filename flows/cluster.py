@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from deblur_core.errors import RestoreArchiveError, UsageError, WorkersLostError
-from flows.quiet import prepare_environment, secure_local_ray
+from flows.cluster_head import ClusterHead
+from flows.quiet import prepare_environment, prepare_local_ray
 
 NAMESPACE = "restore-archive"
 _OBJECT_STORE_BYTES = 128 << 20  # references travel, never frames
@@ -66,7 +67,7 @@ def ray_session(address: str) -> Iterator[RaySession]:
     """
     prepare_environment(embedded_server=False)  # a Prefect worker runs the flow without the command line
     if address == "local":
-        secure_local_ray()
+        prepare_local_ray()
     _check_answers(address)
     started: Future[None] = Future()
     ended = threading.Event()
@@ -95,15 +96,14 @@ def _check_answers(address: str) -> None:
 def _live(address: str, session: RaySession, started: "Future[None]", ended: threading.Event) -> None:
     try:
         _init(address)
+        look = _gone if address == "local" else _head().gone
     except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for it
         started.set_exception(error)
         return
     started.set_result(None)
     while not ended.wait(_LOOK_SECONDS):
-        if not session.is_lost and (gone := _gone()):
-            session.lose(
-                WorkersLostError(f"Ray's {gone} has ended under the run: what was done is kept, run again to continue")
-            )
+        if not session.is_lost and (gone := look()):
+            session.lose(gone)
     import ray
 
     if session.is_lost:
@@ -112,8 +112,8 @@ def _live(address: str, session: RaySession, started: "Future[None]", ended: thr
         ray.shutdown()
 
 
-def _gone() -> str | None:
-    """What Ray cannot be without and has ended, of what was started here.
+def _gone() -> WorkersLostError | None:
+    """That something has ended which Ray cannot be without, of what was started here.
 
     Ray itself would wait for its scheduler for ever, and for its control store for a minute, and then end this process.
     """
@@ -123,8 +123,17 @@ def _gone() -> str | None:
     started: dict[str, Any] = node.all_processes if node is not None else {}
     for kind, name in _NEEDED.items():
         if any(each.process.poll() is not None for each in started.get(kind, ())):
-            return name
+            return WorkersLostError(
+                f"Ray's {name} has ended under the run: what was done is kept, run again to continue"
+            )
     return None
+
+
+def _head() -> ClusterHead:
+    """Of the cluster that was joined."""
+    import ray
+
+    return ClusterHead(ray.get_runtime_context().gcs_address)
 
 
 def _leave() -> None:

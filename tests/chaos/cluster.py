@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import sys
 
-from flows.quiet import prepare_environment, secure_local_ray
+from flows.quiet import prepare_environment, prepare_local_ray
 
 prepare_environment(embedded_server=False)
-secure_local_ray()
+prepare_local_ray()
 
 from ray.cluster_utils import Cluster  # noqa: E402 - Ray reads its token when it is imported
 
@@ -27,16 +27,15 @@ def main(count: int, gpus: int) -> None:
     cluster = Cluster(initialize_head=True, head_node_args=head)
     node = {"num_cpus": 1, "num_gpus": gpus, "object_store_memory": _STORE_BYTES}
     try:
-        for _ in range(count):
-            cluster.add_node(wait=False, **node)
+        nodes = [cluster.add_node(wait=False, **node) for _ in range(count)]
         cluster.wait_for_nodes()
         _say(address=cluster.address)
         for line in sys.stdin:
-            if line.strip() == "lose":
-                cluster.remove_node(cluster.worker_nodes[-1], allow_graceful=False) if cluster.worker_nodes else None
+            if line.strip() == "lose" and nodes:
+                cluster.remove_node(nodes.pop(), allow_graceful=False)
             elif line.strip() == "add":
-                cluster.add_node(wait=False, **node)
-            _say(nodes=len(cluster.worker_nodes))
+                nodes.append(cluster.add_node(wait=False, **node))
+            _say(nodes=len(nodes))
     finally:
         cluster.shutdown()
 

@@ -1,6 +1,7 @@
 """Ray for the time of a run: started again where a busy machine did not start it in time, and what is said if it never
 does."""
 
+import os
 import queue
 import subprocess
 import sys
@@ -12,6 +13,25 @@ from ray._private import worker
 
 from deblur_core.errors import RestoreArchiveError, UsageError, WorkersLostError
 from flows.cluster import ray_session
+
+_CALLS = """
+from flows.cluster import ray_session
+with ray_session("local"):
+    import ray, time
+    @ray.remote
+    class Worker:
+        def run(self): return 1
+    worker = Worker.remote()
+    ray.get([worker.run.remote() for _ in range(5)])
+    time.sleep(3)  # Ray would report once a second
+    print(len(ray.timeline()), "remembered")
+"""
+
+
+def test_a_local_ray_remembers_no_call_so_that_a_night_of_them_does_not_fill_its_control_store() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    said = subprocess.run([sys.executable, "-c", _CALLS], env=environment, capture_output=True, text=True, check=False)
+    assert said.stdout.split() == ["0", "remembered"], said.stderr
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flows.quiet import prepare_environment, secure_local_ray
+from flows.quiet import prepare_environment, prepare_local_ray
 
 prepare_environment(embedded_server=False)
-secure_local_ray()
+prepare_local_ray()
 # How long a call waits to hear that its actor is dead rather than out of reach: on a busy machine a second is not much.
 os.environ["RAY_timeout_ms_task_wait_for_death_info"] = "10000"  # noqa: SIM112
 
