@@ -7,11 +7,13 @@ did not hold.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,7 +24,9 @@ from tests.chaos.scenarios import SCENARIOS, Suite, rounds
 _PAGE = Path("docs/reliability.md")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 1 where anything that is kept in the folder did not hold. arguments: the process's own
+    unless given."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--seconds", type=float, default=2400.0, help="after which no new trial begins")
     parser.add_argument("--run", default="1", help="a word that decides what is drawn")
@@ -32,7 +36,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="begin anew, do not go on with what is there")
     parser.add_argument("--small", action="store_true", help="an archive of three clips, for a quick look")
     parser.add_argument("--keep", action="store_true", help="keep what trials leave, also where all held")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)  # so that nothing that was started goes on
     folder = given.folder.absolute()
@@ -54,7 +58,7 @@ def main() -> int:
             _tell(result, time.monotonic() - began)
     found = kept(results)
     if not (given.only or given.small):
-        _PAGE.write_text(page(found, given.run))
+        _PAGE.write_text(page(found, given.run, os.cpu_count() or 1))
     wrong = [result for result in found if result.wrong]
     count = sum(len(result.injections) for result in found)
     kinds = {injection.kind for result in found for injection in result.injections}

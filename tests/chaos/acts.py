@@ -129,3 +129,5 @@ ACTS: dict[str, Callable[[Any], None]] = {
         disk_error, fail, replace_file, append_file, move_file, move_clock, kill_driver, kill_group,
     )
 }  # fmt: skip
+
+KILLS_RUN = ("kill_driver", "kill_group")

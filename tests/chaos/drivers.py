@@ -7,7 +7,7 @@ import signal
 import time
 from contextlib import suppress
 
-from tests.chaos.trial import Started, Trial
+from tests.chaos.trial import Started, Trial, processes
 
 _ENDS = ("SIGKILL", "SIGKILL to its process group", "SIGTERM", "SIGINT")
 _SUSPENDED_SECONDS = 8.0
@@ -64,7 +64,7 @@ def kill_servant(trial: Trial, name: str, words: str) -> None:
     started = trial.start()
     if trial.wait_for_calls(started, trial.chance.randint(2, 6)):
         trial.fault(f"{name}: SIGKILL", run=started.mark, victim_run=started.mark)
-        for pid in trial.processes(started, words):
+        for pid in processes(started.mark, words):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
     trial.end(started)

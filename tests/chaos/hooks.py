@@ -20,8 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.chaos.acts import ACTS
-from tests.chaos.tickets import VARIABLE, open_tickets, tell, torn_off
+from tests.chaos.acts import ACTS, KILLS_RUN
+from tests.chaos.tickets import RUN, VARIABLE, open_tickets, tell, torn_off
 
 _KINDS = (
     (r"_restore/manifests/.+", "manifest"),
@@ -36,6 +36,7 @@ _KINDS = (
     (r".*\.restoration\.json", "record"),
     (r".*", "video"),
 )
+_OF_DRIVER = ("records", "summary", "lease")
 _passed: Counter[str] = Counter()
 _call: dict[str, Any] = {}
 """What this process has to do now"""
@@ -53,7 +54,8 @@ def reach(point: str, **facts: Any) -> None:
         if ticket.point == point and all(facts.get(name) == value for name, value in ticket.match.items()):
             _passed[ticket.name] += 1
             if _passed[ticket.name] == ticket.nth and torn_off(folder, ticket):
-                tell(folder, "fault", ticket=ticket.name, kind=ticket.kind, **facts)
+                whole = {"victim_run": os.environ[RUN]} if ticket.act in KILLS_RUN else {}
+                tell(folder, "fault", ticket=ticket.name, kind=ticket.kind, **whole, **facts)
                 ACTS[ticket.act](ticket.argument)
 
 
@@ -152,6 +154,7 @@ def _folder_store(module: Any) -> None:
 
     store._name = named
     store.put, store.put_file = _around_put(put), _around_put(put_file)
+    store.put_if_absent = _around_put(store.put_if_absent)
 
 
 def _key(store: Any, path: Path) -> str:
@@ -162,6 +165,8 @@ def _around_put(put: Callable[..., Any]) -> Callable[..., Any]:
     def around(self: Any, key: str, content: Any) -> Any:
         reach("put", object=kind_of(key), **_of_call())
         info = put(self, key, content)
+        if kind_of(key) in _OF_DRIVER:
+            tell(Path(os.environ[VARIABLE]), "kept", object=kind_of(key))
         reach("kept", object=kind_of(key), **_of_call())
         return info
 
@@ -171,6 +176,7 @@ def _around_put(put: Callable[..., Any]) -> Callable[..., Any]:
 def _s3_store(module: Any) -> None:
     store = module.S3ObjectStore
     store.put, store.put_file = _around_put(store.put), _around_put(store.put_file)
+    store.put_if_absent = _around_put(store.put_if_absent)
     begin = store.__init__
 
     def begun(self: Any, location: Any, sizes: Any = None) -> None:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.archive import environment_of
-from tests.chaos.trial import Trial
+from tests.chaos.tickets import tell
+from tests.chaos.trial import Trial, processes
 from tests.flows.archive import Destination
 from tests.flows.command import REPOSITORY
 from tests.flows.processes import seconds_until_gone
@@ -26,8 +27,10 @@ from tests.flows.processes import seconds_until_gone
 _START_SECONDS = 300.0
 _NODES = 2
 _SHARES = 4
-_PAUSE_SECONDS = 4.0
+_PAUSE_SECONDS = 8.0
 _LOST_AFTER_CALLS = 6
+_SLOW = {"CHAOS_PAUSE": "deblur=1.5"}  # so that a node has a call when it is lost
+_MORE_SECONDS = 10.0
 
 
 @dataclass
@@ -98,16 +101,36 @@ def cluster(trial: Trial, nodes: int, gpus: int = 0, **variables: str) -> Iterat
 
 def lost(trial: Trial) -> None:
     """One of two nodes dies, another comes, and that one dies too."""
-    with cluster(trial, _NODES) as running:
+    with cluster(trial, _NODES, **_SLOW) as running:
         started = trial.start("--ray-address", running.address, environment=running.environment)
         for word in ("lose", "add", "lose"):
             if not trial.wait_for_calls(started, trial.chance.randint(2, 5)):
                 break
             time.sleep(trial.chance.uniform(0.0, 0.5))
             if word == "lose":
-                trial.fault("a node of the cluster is lost", run=running.mark, victim_run=running.mark, run_lives=True)
+                trial.fault("a node of the cluster is lost", run=running.mark, victim_run=running.mark)
             running.tell(word)
         trial.end(started)
+
+
+def head_lost(trial: Trial) -> None:
+    """What the whole cluster cannot be without dies, with nobody to start it again."""
+    _joined_and_ended(trial, "the head of the cluster is lost", "gcs/gcs_server")
+
+
+def own_node_lost(trial: Trial) -> None:
+    """Of the node that the driver has joined, only the driver is left."""
+    _joined_and_ended(trial, "the driver's own node is lost", "--head")
+
+
+def _joined_and_ended(trial: Trial, kind: str, word: str) -> None:
+    with cluster(trial, 1, **_SLOW) as running:
+        started = trial.start("--ray-address", running.address, environment=running.environment)
+        if trial.wait_for_calls(started, trial.chance.randint(2, 5)):
+            trial.fault(kind, run=running.mark, victim_run=running.mark)
+            for pid in processes(running.mark, word):
+                os.kill(pid, signal.SIGKILL)
+        tell(trial.told, "ended", run=running.mark, code=trial.end(started).code)
 
 
 def share_of_one(trial: Trial) -> None:
@@ -120,7 +143,7 @@ def share_of_one(trial: Trial) -> None:
             started = trial.start("--force", "--ray-address", running.address, environment=running.environment)
             if how == "lost":
                 trial.wait_for_calls(started, _LOST_AFTER_CALLS, "deblur")
-                trial.fault("one of four nodes is lost", run=running.mark, victim_run=running.mark, run_lives=True)
+                trial.fault("one of four nodes is lost", run=running.mark, victim_run=running.mark)
                 after = time.monotonic()
                 running.tell("lose")
             run = trial.end(started)
@@ -129,9 +152,13 @@ def share_of_one(trial: Trial) -> None:
     began = trial.runs[-1].ended - seconds["lost"]
     trial.out = Destination(Path(str(trial.target)))
     done = min(max(after - began, 0.0), seconds["whole"])
+    cost, share = seconds["lost"] - seconds["whole"], (seconds["whole"] - done) / (_SHARES - 1)
     trial.facts |= {
-        "seconds with four nodes": seconds["whole"],
-        "seconds with one of them lost": seconds["lost"],
-        "seconds until it was lost": done,
-        "seconds that its share allows": (seconds["whole"] - done) / (_SHARES - 1) + 10.0,
+        "with four nodes": seconds["whole"],
+        "with one of them lost": seconds["lost"],
+        "lost after": done,
+        "its share": share,
+        "it cost": cost,
     }
+    if cost > share + _MORE_SECONDS:
+        trial.notes.append(f"losing a node cost {cost:.1f} s, and its share is {share:.1f} s")

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.chaos.archive import SEGMENT_FRAMES, environment_of
+from tests.chaos.tickets import tell
 from tests.chaos.trial import Trial
 from tests.flows.prefect_on_loopback import PrefectOnLoopback, wait_for
 from tests.flows.processes import seconds_until_gone
@@ -47,7 +48,17 @@ class PrefectToBeKilled(PrefectOnLoopback):
 
     def __init__(self, folder: Path, trial: Trial) -> None:
         super().__init__(folder)
-        self._trial, self.mark = trial, f"prefect-{trial.folder.name}"
+        self._trial, self.marks = trial, [f"prefect-{trial.folder.name}"]
+
+    @property
+    def mark(self) -> str:
+        """Of what is started now."""
+        return self.marks[-1]
+
+    def start_worker(self, pool: str) -> None:
+        """What it starts is told from what the one before it has started."""
+        self.marks.append(f"{self.marks[0]}-{len(self.marks)}")
+        super().start_worker(pool)
 
     def kill_worker(self, name: str) -> None:
         """Alone: what it started goes on or not, as it will."""
@@ -75,24 +86,28 @@ def killed(trial: Trial) -> None:
     with PrefectToBeKilled(trial.folder / "prefect", trial) as prefect:
         prefect.command("work-pool", "create", _POOL, "--type", "process")
         prefect.command("deploy", "--all")
+        state = ""
         for deployment, what in zip(_DEPLOYMENTS, trial.chance.sample(_FAULTS, len(_DEPLOYMENTS)), strict=True):
-            _one(trial, prefect, deployment, what)
-    try:
-        seconds_until_gone(prefect.mark, 120.0)
-    except AssertionError as error:
-        trial.notes.append(f"processes outlive Prefect's worker: {error}"[:600])
+            # Where the first came to its end, nothing would be left to do for the second.
+            state = _one(trial, prefect, deployment, what, force=state == "COMPLETED")
+    for mark in prefect.marks:
+        try:
+            seconds_until_gone(mark, 120.0)
+        except AssertionError as error:
+            trial.notes.append(f"processes outlive Prefect's worker: {error}"[:600])
     trial.run()
 
 
-def _one(trial: Trial, prefect: PrefectToBeKilled, deployment: str, what: str) -> None:
+def _one(trial: Trial, prefect: PrefectToBeKilled, deployment: str, what: str, force: bool) -> str:
+    """Returns the state in which the run of the deployment is at last."""
     prefect.start_worker(_POOL)
     begun = len(trial.told_by(["begin"]))
     places = {"source": str(trial.source), "destination": str(trial.out.folder)}
-    flow_run = prefect.run(deployment, **places, force=True)
+    flow_run = prefect.run(deployment, **places, force=force)
     wait_for(
         lambda: len(trial.told_by(["begin"])) > begun + 2 or prefect.state(flow_run) in _ENDED, _RUN_SECONDS, "calls"
     )
-    trial.fault(f"Prefect's {what}", run=prefect.mark, victim_run=prefect.mark, run_lives=True)
+    trial.fault(f"Prefect's {what}", run=prefect.mark, victim_run=prefect.mark)
     who, _, name = what.partition(": ")
     if who == "worker":
         prefect.kill_worker(name)
@@ -105,8 +120,11 @@ def _one(trial: Trial, prefect: PrefectToBeKilled, deployment: str, what: str) -
     # What was started and lives on comes to its end by itself, or was ended.
     wait_for(lambda: not flows_of(prefect) or prefect.state(flow_run) in _ENDED, _RUN_SECONDS, "the flow has an end")
     wait_for(lambda: not flows_of(prefect), 120.0, "nothing is left of the flow")
+    state = prefect.state(flow_run)
+    tell(trial.told, "ended", run=prefect.mark, code=0 if state == "COMPLETED" else 1, state=state)
     with suppress(AssertionError):
         prefect.kill_worker("SIGINT")
+    return state
 
 
 def flows_of(prefect: PrefectToBeKilled) -> dict[int, str]:

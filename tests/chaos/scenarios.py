@@ -53,6 +53,8 @@ SCENARIOS: dict[str, Scenario] = {
     "uploads killed": Scenario(stores.uploads, 2, "s3"),
     "writers of one key": Scenario(stores.writers, 1, "s3"),
     "nodes lost": Scenario(nodes.lost, 2),
+    "a cluster's head lost": Scenario(nodes.head_lost, 1),
+    "the driver's own node lost": Scenario(nodes.own_node_lost, 1),
     "Prefect's worker and server": Scenario(orchestrator.killed, 3),
     "one of four nodes": Scenario(nodes.share_of_one, 1),
 }

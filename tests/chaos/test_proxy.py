@@ -65,7 +65,7 @@ def test_each_fault_is_overcome_or_told_as_what_it_is(store: ObjectStore, proxy:
         with pytest.raises(REFUSALS.get(status, UnavailableError)):
             use(store)
     use(store)
-    told = told_by(proxy.book, run_ended=float("inf"))
+    told = told_by(proxy.book, [float("inf")])
     assert [each.kind for each in told] == [fault.kind]
     assert proxy.withdraw() == 0
 
@@ -73,10 +73,10 @@ def test_each_fault_is_overcome_or_told_as_what_it_is(store: ObjectStore, proxy:
 def test_what_became_of_a_fault_is_read_from_the_book() -> None:
     asked = Asked("GET", "/bucket/a", "get")
     fault, other, good = Answered(1.0, asked, 0, "S3: 500"), Answered(2.0, asked, 503), Answered(4.0, asked, 200)
-    assert told_by([fault, other, good], 5.0)[0].outcome == "asked again and answered"
-    assert told_by([fault, other, good], 5.0)[0].seconds == 3.0
-    assert told_by([fault, other, good], 3.0)[0].outcome == "the run after it asked again"
-    assert told_by([fault, other], 5.0)[0].seconds is None
+    assert told_by([fault, other, good], [5.0])[0].outcome == "asked again and answered"
+    assert told_by([fault, other, good], [5.0])[0].seconds == 3.0
+    assert told_by([fault, other, good], [3.0, 9.0])[0].outcome == "the run after it asked again"
+    assert told_by([fault, other], [5.0])[0].seconds is None
 
 
 def test_a_stale_listing_is_what_it_was_the_first_time(store: ObjectStore, proxy: Proxy) -> None:

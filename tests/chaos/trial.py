@@ -128,6 +128,7 @@ class Trial:
         stdout, stderr = (path.read_text(errors="replace") for path in started.files)
         run = Run(started.mark, code, stdout, stderr, started.began, time.monotonic())
         self.runs.append(run)
+        tell(self.told, "ended", run=run.mark, code=run.code)
         self._wait_until_gone(started.mark)
         shutil.rmtree(f"/tmp/chaos-{started.mark[:12]}", ignore_errors=True)
         if self.look is not None:
@@ -172,14 +173,6 @@ class Trial:
             time.sleep(0.05)
         return True
 
-    def processes(self, started: Started, *words: str) -> list[int]:
-        """Of a run, those whose command line holds one of the words."""
-        return [
-            int(line.partition(" ")[0])
-            for line in marked(started.mark, whole=True)
-            if any(word in line.partition(" ")[2] for word in words)
-        ]
-
     def _begun(self, stage: str | None) -> int:
         return sum(stage in (None, event["stage"]) for event in self.told_by(["begin"]))
 
@@ -208,3 +201,9 @@ def end_all(mark: str) -> None:
     for line in marked(mark):
         with suppress(ProcessLookupError):
             os.kill(int(line.partition(" ")[0]), signal.SIGKILL)
+
+
+def processes(mark: str, word: str) -> list[int]:
+    """Of a run or a cluster, those whose command line holds the word."""
+    lines = (line.partition(" ") for line in marked(mark, whole=True))
+    return [int(number) for number, _, command in lines if word in command]
