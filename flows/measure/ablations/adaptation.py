@@ -2,7 +2,7 @@
 
 The clips are held out from every training and blurred as the paper's are, by the mean of the frames around each, so
 that motion between frames explains the blur and τ is 1; only some runs of them, since labelled pairs come from the
-others. The adaptation sees no truth. Each way gives the best weights that it met, accepted or refused, and all are
+others. The adaptation sees no truth. Each way gives the weights that it learnt, accepted or refused, and all are
 scored on the same blurred frames.
 """
 
@@ -56,8 +56,8 @@ TABLES = (
     ),
 )
 NOTE = (
-    f"`{RESTORER}`, released weights; two held-out clips at 288 pixels, blurred over three frames; the best weights "
-    "met, accepted or not; samples are blurred frames, steps are iterations"
+    f"`{RESTORER}`, released weights; two held-out clips at 288 pixels, blurred over three frames; the weights learnt, "
+    "accepted or not; samples are blurred frames, steps are iterations"
 )
 ITERATIONS_PER_MINUTE = 40
 _CLIPS, _FRAMES, _SHORTER_SIDE, _MOST_TARGETS, _LEAST_TARGETS = 2, 40, 288, 12, 6
