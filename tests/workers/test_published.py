@@ -1,25 +1,15 @@
 """A publish whose answer was lost with its worker, whenever that died: asked again, it finds what it did."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
-import torch
 
 from deblur_core.errors import ObjectNotFoundError
-from deblur_core.models.registry import load_restorer
 from tests.workers.shaken_clip import shaken_clip
 from tests.workers.test_stages import Line, job_in
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_restorer() -> Iterator[None]:
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("workers.stages.deblur.load_restorer", lru_cache(load_restorer))
-        yield
+pytestmark = pytest.mark.usefixtures("one_restorer")
 
 
 @pytest.fixture

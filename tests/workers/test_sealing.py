@@ -3,18 +3,15 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
-import torch
 
 from deblur_core.manifests.frames import from_bytes as manifest_from_bytes
 from deblur_core.manifests.frames import to_bytes as manifest_to_bytes
-from deblur_core.models.registry import load_restorer
 from deblur_core.provenance.proof import Proof, repeat_proof
 from deblur_core.provenance.sidecar import Sidecar, from_bytes
 from deblur_core.storage.hashing import sha256_of
@@ -25,17 +22,11 @@ from tests.workers.shaken_clip import shaken_clip
 from tests.workers.test_stages import Line, job_in, with_options
 from workers.sealing import Sealer
 
+pytestmark = pytest.mark.usefixtures("one_restorer")
+
 SHAKEN = "films/shaken.mp4"
 COPY = "films/sharp.mp4"
 Archive = Callable[[], Path]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_restorer() -> Iterator[None]:
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("workers.stages.deblur.load_restorer", lru_cache(load_restorer))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ import torch
 
 from deblur_core.errors import DeclinedVideoError, SettingsError
 from deblur_core.manifests.videos import VideoRecord
-from deblur_core.models.registry import load_restorer
 from deblur_core.models.restorer import ContextNeeds, FrameWindow
 from deblur_core.verdict import VerdictLimits
 from tests.media import (
@@ -31,16 +30,10 @@ from tests.workers.test_stages import Line, job_in, with_options
 from workers.job import SegmentTask
 from workers.stages.assemble import in_order, overlaid
 
+pytestmark = pytest.mark.usefixtures("one_restorer")
+
 MOMENTS = 7
 EVERYTHING_IS_GOOD_ENOUGH = VerdictLimits(sharpness_gain=0.0, reblur_error=1.0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_restorer() -> Iterator[None]:
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("workers.stages.deblur.load_restorer", lru_cache(load_restorer))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,14 @@
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from deblur_core.errors import DeclinedVideoError, ObjectChangedError
 from deblur_core.manifests.frames import from_bytes
 from deblur_core.manifests.videos import VideoRecord
-from deblur_core.models.registry import load_restorer
 from deblur_core.verdict import VerdictLimits
 from tests.media import frame_hashes, frame_times, make_clip, packet_hashes, packet_times
 from tests.workers.shaken_clip import SHAKEN, shaken_clip
@@ -22,6 +19,8 @@ from workers.job import Job, RestoreOptions, SegmentTask, VideoTask
 from workers.planned_video import PlannedVideos, Stores
 from workers.results import Call, Planned, Published
 from workers.video_state import VideoState
+
+pytestmark = pytest.mark.usefixtures("one_restorer")
 
 SHAKEN_FRAMES = {number for first, stop in SHAKEN for number in range(first, stop)}
 NOTHING_IS_GOOD_ENOUGH = VerdictLimits(sharpness_gain=1e9)
@@ -88,15 +87,6 @@ def job_in(folder: Path, **options: Any) -> Job:
 
 def with_options(job: Job, **options: Any) -> Job:
     return replace(job, run_id="later", options=replace(job.options, **options))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_restorer() -> Iterator[None]:
-    """A worker loads its restorer once and gives it one thread; so do these tests, which build many stages."""
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("workers.stages.deblur.load_restorer", lru_cache(load_restorer))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,12 @@
-"""What only S3 can get wrong: credentials, buckets, pages, lost answers, broken bodies and orphaned uploads."""
+"""What only S3 can get wrong: credentials, buckets, pages, lost answers and orphaned uploads."""
 
 import os
 import pickle
 import signal
 import subprocess
 import sys
-import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,11 +17,8 @@ from deblur_core.errors import (
     BucketNotFoundError,
     ObjectChangedError,
     StorageError,
-    UnavailableError,
     UsageError,
-    may_pass,
 )
-from deblur_core.retry import Backoff
 from deblur_core.storage import ObjectInfo, ObjectStore, RangedFile, open_store, parse_location
 from deblur_core.storage.folder import FolderObjectStore
 from deblur_core.storage.s3 import S3ObjectStore
@@ -289,145 +282,3 @@ sys.exit(", ".join({"boto3", "botocore", "s3transfer", "av", "torch", "numpy"} &
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-@contextmanager
-def answering(answer: Callable[[BaseHTTPRequestHandler], None], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A server on loopback that answers every GET by `answer`, and S3 stores that use it."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer(self)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", uuid.uuid4().hex)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def test_a_body_that_breaks_off_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    requests: list[str] = []
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        requests.append(handler.path)
-        handler.send_response(206)
-        handler.send_header("Content-Length", "10")
-        handler.send_header("ETag", '"v1"')
-        handler.end_headers()
-        handler.wfile.write(b"0123456789" if len(requests) == 3 else b"01234")
-        handler.close_connection = True
-
-    with answering(answer, monkeypatch):
-        assert open_store("s3://bucket").read_range("k", 0, 10, etag="v1") == b"0123456789"
-    assert len(requests) == 3
-
-
-def test_a_server_that_ignores_if_match_cannot_mix_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(206)
-        handler.send_header("Content-Length", "3")
-        handler.send_header("ETag", '"v2"')
-        handler.end_headers()
-        handler.wfile.write(b"new")
-
-    with answering(answer, monkeypatch), pytest.raises(ObjectChangedError):
-        open_store("s3://bucket").read_range("k", 0, 3, etag="v1")
-
-
-def test_a_server_that_lists_out_of_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    rest = '<Size>0</Size><ETag>"e"</ETag><LastModified>2020-01-01T00:00:00Z</LastModified>'
-    entries = "".join(f"<Contents><Key>{key}</Key>{rest}</Contents>" for key in "ba")
-    listing = f"<ListBucketResult>{entries}</ListBucketResult>".encode()
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(listing)))
-        handler.end_headers()
-        handler.wfile.write(listing)
-
-    with answering(answer, monkeypatch), pytest.raises(StorageError, match="out of order"):
-        list(open_store("s3://bucket").list())
-
-
-@pytest.mark.parametrize(("status", "code"), [(500, "InternalError"), (503, "SlowDown"), (503, ""), (429, "")])
-def test_a_server_that_is_unwell_is_asked_again_and_then_told_to_be(
-    monkeypatch: pytest.MonkeyPatch, status: int, code: str
-) -> None:
-    requests: list[str] = []
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        requests.append(handler.path)
-        send(handler, status, f"<Error><Code>{code}</Code><Message>m</Message></Error>".encode())
-
-    with answering(answer, monkeypatch), pytest.raises(UnavailableError, match=f"the store answers {status}") as caught:
-        open_store("s3://bucket").read("k")
-    assert may_pass(caught.value)
-    assert len(requests) == 2
-
-
-@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (404, "NoSuchKey"), (400, "InvalidArgument")])
-def test_a_server_that_refuses_is_not_asked_again(monkeypatch: pytest.MonkeyPatch, status: int, code: str) -> None:
-    requests: list[str] = []
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        requests.append(handler.path)
-        send(handler, status, f"<Error><Code>{code}</Code><Message>m</Message></Error>".encode())
-
-    with answering(answer, monkeypatch), pytest.raises(StorageError) as caught:
-        open_store("s3://bucket").read("k")
-    assert not may_pass(caught.value)
-    assert len(requests) == 1
-
-
-def test_a_body_that_always_breaks_off_may_pass_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deblur_core.storage.s3._BODY_BACKOFF", Backoff(3, 0.0, 0.0))
-    requests: list[str] = []
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        requests.append(handler.path)
-        send(handler, 200, b"01234", length=10)
-        handler.close_connection = True
-
-    with answering(answer, monkeypatch), pytest.raises(UnavailableError, match="the answer broke off; run again"):
-        open_store("s3://bucket").read("k")
-    assert len(requests) == 3
-
-
-def test_a_file_whose_ranges_come_short_may_pass_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    info = ObjectInfo("k", 1000, "v1", 0.0)
-    with (
-        answering(lambda handler: send(handler, 206, b"01234"), monkeypatch),
-        open_store("s3://bucket").open("k", info) as file,
-        pytest.raises(UnavailableError, match="5 bytes came for 1000 asked at byte 0"),
-    ):
-        file.read(10)
-
-
-def test_a_listing_that_is_cut_may_pass_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with (
-        answering(lambda handler: send(handler, 200, b"<ListBucketResult><Contents><Key>a"), monkeypatch),
-        pytest.raises(UnavailableError, match="the store answers 500 again and again"),
-    ):
-        list(open_store("s3://bucket").list())
-
-
-def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, length: int | None = None) -> None:
-    handler.send_response(status)
-    handler.send_header("Content-Length", str(len(body) if length is None else length))
-    handler.send_header("ETag", '"v1"')
-    handler.end_headers()
-    handler.wfile.write(body)
