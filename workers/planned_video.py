@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deblur_core.errors import StorageError
+from deblur_core.manifests.parquet import table_from
 from deblur_core.storage import ObjectInfo, ObjectStore, open_store
 from deblur_core.video.index import Segment, VideoIndex, plan_segments
 from deblur_core.video.probe import VideoInfo, probe
@@ -113,7 +114,7 @@ def index_from_bytes(data: bytes, where: str) -> VideoIndex:
 
 
 def _index_from_bytes(data: bytes) -> VideoIndex:
-    table = pq.read_table(pa.BufferReader(data))
+    table = table_from(data)
     facts = json.loads((table.schema.metadata or {})[b"index"])
     boundaries = np.flatnonzero(table["is_boundary"].to_numpy(zero_copy_only=False))
     dts = table["boundary_dts"].take(pa.array(boundaries)).to_pylist()

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deblur_core.errors import StorageError
+from deblur_core.manifests.parquet import table_from
 
 SCHEMA_NAME = "restore-archive/frames"
 SCHEMA_VERSION = "1"
@@ -76,7 +77,7 @@ def to_bytes(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
 def from_bytes(data: bytes, where: str) -> tuple[pa.Table, dict[str, str]]:
     """Reads what `to_bytes` wrote. Raises StorageError naming `where` if it is no manifest of this version."""
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = table_from(data)
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     except UNREADABLE as cause:
         raise StorageError(f"{where} is not a readable Parquet file: it is damaged, delete it and run again") from cause
