@@ -20,7 +20,7 @@ from deblur_core.models.registry import check_weights
 from deblur_core.provenance.sidecar import sidecar_key
 from deblur_core.provenance.versions import making_version
 from deblur_core.storage import Location, ObjectInfo, ObjectStore, open_store, parse_location
-from deblur_core.storage.lease import refuse_if_held
+from deblur_core.storage.lease import refuse_if_held, remove_dead
 from deblur_core.video.containers import output_name
 from deblur_core.video.preservation import master_name
 from flows.settings import Settings
@@ -104,9 +104,9 @@ def take_inventory(
     ]
     finished = {record.video for record in [*done, *given_up]}
     pending = tuple(video for video in videos if video.video not in finished)
-    if pending and writes:
+    if writes:
         for url in leased_places(job):
-            refuse_if_held(open_store(url))
+            (refuse_if_held if pending else remove_dead)(open_store(url))
     return Inventory(job, pending, tuple(done), tuple(given_up), records, other_files)
 
 

@@ -196,6 +196,15 @@ def refuse_if_held(store: ObjectStore) -> None:
         _decline(store, found)
 
 
+def remove_dead(store: ObjectStore) -> None:
+    """Takes away the lease of a run of this machine that was killed, for who has nothing to do that he would hold one
+    for. Who takes it over at this very moment puts a higher number. What the store refuses stays."""
+    with suppress(StorageError):
+        found = _latest(store)
+        if found is not None and _is_dead(found):
+            _remove(store, found.number)
+
+
 def _decline(store: ObjectStore, found: _Found) -> NoReturn:
     raise BusyDestinationError(
         f"another run writes into {store.url}: {found.described}; wait until it has ended, or name another place"

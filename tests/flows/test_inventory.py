@@ -82,6 +82,17 @@ def test_what_is_published_and_unchanged_is_done(archive: Path) -> None:
     assert names(second.pending) == names(first.pending[1:])
 
 
+@pytest.mark.parametrize("done", [True, False])
+def test_who_has_nothing_to_do_takes_away_the_lease_of_a_run_that_was_killed(archive: Path, done: bool) -> None:
+    first = take("in", "out")
+    published(first, first.pending if done else first.pending[:1], archive / "out")
+    lease = archive / "out" / "_restore" / "lease" / "00000001.json"
+    lease.parent.mkdir()
+    lease.write_text("{}")  # given back by who may not delete it
+    take("in", "out")
+    assert lease.exists() != done  # who has something to do takes it over
+
+
 def test_other_settings_make_everything_pending(archive: Path) -> None:
     first = take("in", "out")
     published(first, first.pending, archive / "out")

@@ -18,7 +18,7 @@ import pytest
 from deblur_core.errors import BusyDestinationError, LeaseLostError, UnavailableError, UsageError
 from deblur_core.storage import ObjectStore, open_store
 from deblur_core.storage.folder import FolderObjectStore
-from deblur_core.storage.lease import LEASE_PREFIX, Holder, Lease, LeaseTimes, acquire, held_lease
+from deblur_core.storage.lease import LEASE_PREFIX, Holder, Lease, LeaseTimes, acquire, held_lease, remove_dead
 from deblur_core.storage.this_process import ProcessMark, this_process
 
 TIMES = LeaseTimes(renew=20.0, expire=120.0, look=5.0)
@@ -116,6 +116,15 @@ def test_the_lease_of_a_process_that_was_killed_here_is_taken_over_at_once(store
     waiting = Waiting()
     take(store, "mine", waiting)
     assert waiting.seconds == 0
+
+
+def test_the_lease_of_a_process_that_was_killed_here_can_be_taken_away_and_no_other(store: ObjectStore) -> None:
+    here = this_process()
+    for process, stays in ((replace(here, started="long ago"), False), (here, True), (ELSEWHERE, True)):
+        leave(store, process)
+        remove_dead(store)
+        assert bool(leases(store)) == stays
+    remove_dead(open_store("/nowhere/at/all"))  # of nothing there is nothing to take
 
 
 def test_a_process_id_that_is_used_again_is_not_the_process_that_held_the_lease(store: ObjectStore) -> None:
