@@ -53,7 +53,7 @@ browser: $(DEV)
 fidelity: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fidelity $(if $(ODD_MEDIA),--files "$(ODD_MEDIA)")
 
-# Faults of every kind, put into real runs: kills, full disks, a failing store, lost nodes. About 40 minutes on two cores;
+# Faults of every kind, put into real runs: kills, full disks, a failing store, lost nodes. About an hour on two cores;
 # stopped by SECONDS or Ctrl-C, the same command goes on. Writes docs/reliability.md.
 chaos: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),3600) --run $(or $(RUN),1)

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 1 where anything that is kept in the folder did not hold. arguments: the process's own
     unless given."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
-    parser.add_argument("--seconds", type=float, default=2400.0, help="after which no new trial begins")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="after which no new trial begins")
     parser.add_argument("--run", default="1", help="a word that decides what is drawn")
     parser.add_argument("--only", default="", help="trials with this in their names; writes no page")
     parser.add_argument("--rounds", type=int, default=0, help="instead of as many as each kind needs")

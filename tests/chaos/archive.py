@@ -70,6 +70,7 @@ def environment_of(run: str, folder: Path, temporary: Path) -> dict[str, str]:
         "TMPDIR": str(temporary),
         "RAY_TMPDIR": f"/tmp/chaos-{run[:12]}",
         "OMP_NUM_THREADS": "1",
+        "RAY_worker_niceness": "0",  # else faults wait for whatever the machine does besides
     }
 
 

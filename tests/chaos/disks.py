@@ -21,8 +21,8 @@ _READ_ONLY_SECONDS = 60.0
 
 
 def full(trial: Trial) -> None:
-    """The destination's disk, then the one for temporary files, has no room left: for long, and for a while."""
-    destination = trial.chance.random() < 0.5
+    """The disk for temporary files, in each second trial the destination's, has no room left: for long, for a while."""
+    destination = trial.number % 2 == 0
     folder = trial.out.folder if destination else trial.temporary
     name = "destination's disk full" if destination else "disk for temporary files full"
     if not mounted(trial, folder):

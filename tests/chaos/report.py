@@ -151,13 +151,8 @@ def _row(kind: str, found: Sequence[Injection]) -> str:
     told = "; ".join(outcome if len(outcomes) == 1 else f"{outcome} ({n})" for outcome, n in outcomes.most_common())
     flight, redone = sum(each.in_flight for each in found), sum(each.redone for each in found)
     counted = (str(flight), str(redone)) if flight else ("", "")
-    cells = (
-        kind.removeprefix("S3: ").removeprefix("disk: "),
-        str(len(found)),
-        told.replace("|", "\\|").replace("\n", " "),
-        *_times(found),
-        *counted,
-    )
+    shown, told = kind.removeprefix("S3: ").removeprefix("disk: "), told.replace("|", "\\|").replace("\n", " ")
+    cells = (shown, str(len(found)), told, *_times(found), *counted)
     return "| " + " | ".join(cells) + " |"
 
 

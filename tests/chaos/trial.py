@@ -91,6 +91,11 @@ class Trial:
         write_tickets(self.told, [])
 
     @property
+    def number(self) -> int:
+        """The how manieth of its kind it is, from 1."""
+        return int(self.name.rpartition(" ")[2])
+
+    @property
     def driver_file(self) -> str:
         """Where the driver's process id stands, for acts that kill it."""
         return str(self.told / "driver")
