@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from deblur_core.errors import UsageError
 from deblur_core.models.network import RestorationNetwork
@@ -69,6 +70,7 @@ def train_restorer(request: TrainingRequest, report: Callable[[dict[str, float]]
             "give --start-from, or leave --shots out"
         )
     device = pick_device(request.device)
+    torch.manual_seed(request.seed)  # the weights to begin with are drawn, too
     network = build_network(entry)
     if request.start_from:
         fill_network(network, request.start_from)
