@@ -18,7 +18,7 @@ from deblur_core.errors import UsageError
 from deblur_core.models.network import RestorationNetwork
 from deblur_core.models.network_restorer import fill_network
 from deblur_core.models.precision import pick_device
-from deblur_core.models.registry import build_network, find_restorer
+from deblur_core.models.registry import RestorerEntry, build_network, find_restorer
 from deblur_core.synthesis.samples import SampleSettings
 from deblur_core.training.library import build_library
 from deblur_core.training.recipes import Recipe, find_recipe
@@ -70,8 +70,7 @@ def train_restorer(request: TrainingRequest, report: Callable[[dict[str, float]]
             "give --start-from, or leave --shots out"
         )
     device = pick_device(request.device)
-    torch.manual_seed(request.seed)  # the weights to begin with are drawn, too
-    network = build_network(entry)
+    network = fresh_network(entry, request.seed)
     if request.start_from:
         fill_network(network, request.start_from)
     request.out.mkdir(parents=True, exist_ok=True)
@@ -99,6 +98,12 @@ def train_restorer(request: TrainingRequest, report: Callable[[dict[str, float]]
         weights = trainer.train(report)
     _describe(request, trainer, weights)
     return weights
+
+
+def fresh_network(entry: RestorerEntry, seed: int) -> RestorationNetwork:
+    """An untrained network, whose first weights the seed draws: torch seeds itself anew in each process."""
+    torch.manual_seed(seed)
+    return build_network(entry)
 
 
 def plan_samples(recipe: Recipe, network: RestorationNetwork, samples: int, seed: int) -> StockPlan:

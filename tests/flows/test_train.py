@@ -50,16 +50,6 @@ def test_a_wrong_request_is_one_line(invoke: Invoke, arguments: tuple[str, ...],
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_the_same_seed_trains_the_same_weights(invoke: Invoke, tmp_path: Path, material: Path) -> None:
-    weights = []
-    for number, seed in enumerate((1, 1, 2)):
-        out = tmp_path / str(number)
-        asked = ("--data", material, "--steps", 1, "--samples", 4, "--threads", 1, "--seed", seed, "--out", out)
-        assert invoke("train", "default-fast", *asked).exit_code == 0
-        weights.append((out / "weights.safetensors").read_bytes())
-    assert weights[0] == weights[1] != weights[2]
-
-
 def test_a_training_leaves_weights_that_the_network_takes(invoke: Invoke, tmp_path: Path, material: Path) -> None:
     out = tmp_path / "out"
     arguments = (

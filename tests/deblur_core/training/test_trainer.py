@@ -16,9 +16,11 @@ from deblur_core.losses.huber import huber_loss
 from deblur_core.models.deblurnet import DeblurNetCritic
 from deblur_core.models.network import RestorationNetwork
 from deblur_core.models.network_restorer import fill_network
+from deblur_core.models.registry import find_restorer
 from deblur_core.synthesis.samples import SampleSettings
 from deblur_core.training.adversary import AdversarialRecipe
 from deblur_core.training.recipes import Recipe, by_huber, by_psnr
+from deblur_core.training.run import fresh_network
 from deblur_core.training.schedule import Budget
 from deblur_core.training.stock import Stock, StockPlan
 from deblur_core.training.trainer import Trainer, TrainingSettings
@@ -96,6 +98,13 @@ def kill_at(step: int):
             raise KilledError
 
     return report
+
+
+def test_the_seed_draws_the_first_weights() -> None:
+    entry = find_restorer("default-fast")
+    one, same, other = (list(fresh_network(entry, seed).parameters()) for seed in (1, 1, 2))
+    assert all(map(torch.equal, one, same))
+    assert not all(map(torch.equal, one, other))
 
 
 def test_a_resumed_training_equals_an_undisturbed_one(stock: Stock, tmp_path: Path) -> None:
