@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -76,10 +77,19 @@ def ray_session(address: str) -> Iterator[RaySession]:
     thread.start()
     try:
         started.result()
+        _hear_sigterm()
         yield session
     finally:
         ended.set()
         thread.join(_END_SECONDS)
+
+
+def _hear_sigterm() -> None:
+    """Puts the handler back that Python knows. Ray's native one would call it, too, but only after lines of its own,
+    and abort the process 3 s later, in the middle of its tidying up."""
+    known = signal.getsignal(signal.SIGTERM)
+    if known is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, known)
 
 
 def _check_answers(address: str) -> None:

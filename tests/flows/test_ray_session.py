@@ -1,10 +1,13 @@
 """Ray for the time of a run: started again where a busy machine did not start it in time, and what is said if it never
 does."""
 
+import ctypes
 import os
 import queue
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -71,6 +74,20 @@ def test_a_cluster_that_refuses_is_not_asked_again(started: list[Exception | Non
     with pytest.raises(UsageError, match="cannot be reached"), ray_session("auto"):
         pass
     assert len(started) == 1
+
+
+def test_sigterm_is_heard_as_before(started: list[Exception | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        ctypes.CDLL(None).signal(signal.SIGTERM, 0)  # natively, as Ray does with a handler of its own
+
+    monkeypatch.setattr(ray, "init", init)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        with ray_session("local"):
+            caught = int(Path("/proc/self/status").read_text().partition("SigCgt:")[2].split()[0], 16)
+        assert caught >> (signal.SIGTERM - 1) & 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("kind", ["raylet", "gcs_server"])
