@@ -97,10 +97,10 @@ def in_flight(before: Sequence[Event], fault: Event) -> list[Call]:
     for event in before:
         if event["run"] != fault.get("victim_run", fault["run"]):
             continue
+        if event["what"] in ("begin", "done", "raised"):  # also of a call that its former process took with it
+            open_calls = {pid: call for pid, call in open_calls.items() if call != call_key(event)}
         if event["what"] == "begin":
             open_calls[event["pid"]] = call_key(event)
-        elif event["what"] in ("done", "raised"):
-            open_calls.pop(event["pid"], None)
     if "video" in fault:
         open_calls[fault["pid"]] = call_key(fault)
     if "victim_run" in fault:

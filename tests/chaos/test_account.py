@@ -143,6 +143,18 @@ def test_a_kill_of_somebody_without_a_call_hit_nothing() -> None:
     assert injections(told) == [Injection("kill", IDLE, 1.0)]
 
 
+def test_a_call_that_another_process_has_ended_is_not_in_flight() -> None:
+    told = [
+        event("begin"),
+        event("fault", kind="node", pid=99, victim_run="first"),
+        event("begin", pid=2),
+        event("done", pid=2, reused=False),
+        event("fault", kind="node", pid=99, victim_run="first"),
+        event("begin", pid=2, first=12),
+    ]
+    assert [each.in_flight for each in injections(told)] == [1, 0]
+
+
 def test_a_call_that_raised_and_was_done_by_the_next_run_had_failed_its_video() -> None:
     told = [
         event("begin"),
