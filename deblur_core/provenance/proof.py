@@ -7,7 +7,7 @@ It reads both files to their ends; it knows neither models nor how frames are re
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -60,11 +60,11 @@ def check(
     """
     times: FrameTimes = what.slow.times if what.slow else what.index
     source_frame = what.slow.source_frame if what.slow else None
-    pictures = PictureCheck(again, what.index, what.restored, what.name, what.stay, source_frame, watch)
-    tag = read_tag(source, result, muxer_for(what.name), what.name)
-    added = (tag.key,) if tag is not None else ()
-    findings = verify_rebuilt(source, result, what.info, times, what.name, what.stay, pictures, added)
-    pictures.finish()
+    with closing(PictureCheck(again, what.index, what.restored, what.name, what.stay, source_frame, watch)) as pictures:
+        tag = read_tag(source, result, muxer_for(what.name), what.name)
+        added = (tag.key,) if tag is not None else ()
+        findings = verify_rebuilt(source, result, what.info, times, what.name, what.stay, pictures, added)
+        pictures.finish()
     return findings, tag
 
 

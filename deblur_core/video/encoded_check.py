@@ -6,7 +6,7 @@ It reads the parts one after another, and knows nothing of the source.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import av
 import numpy as np
@@ -18,7 +18,8 @@ from deblur_core.video.picture_check import difference
 
 
 class EncodedCheck:
-    """Sees the frames of the result one after the other, in order of presentation."""
+    """Sees the frames of the result one after the other, in order of presentation. To be closed: the part that is read
+    stays open until then."""
 
     def __init__(self, parts: Sequence[Part], stay: np.ndarray, name: str) -> None:
         """stay: bool [N], the frames that are in no part."""
@@ -35,8 +36,11 @@ class EncodedCheck:
         if encoded is None or difference(encoded, frame, self._name)[0]:
             raise VerificationError(f"{self._name}: frame {number} does not decode to what it was encoded as")
 
+    def close(self) -> None:
+        self._frames.close()
 
-def _decoded(parts: Sequence[Part], name: str) -> Iterator[VideoFrame]:
+
+def _decoded(parts: Sequence[Part], name: str) -> Generator[VideoFrame, None, None]:
     for number, part in enumerate(parts):
         with open_part(part) as container:
             try:

@@ -6,10 +6,11 @@ It knows FFmpeg's names for such data and which encoder writes which (tried with
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import numpy as np
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 
 from deblur_core.errors import DeclinedVideoError
@@ -50,9 +51,17 @@ def require_kept(frame: VideoFrame, encoder: str, number: int, name: str) -> Non
         raise DeclinedVideoError(f"{name}: frame {number} carries {what}, for which {encoder} has no place")
 
 
+def side_data_of(frame: VideoFrame) -> list[SideData]:
+    """What FFmpeg has attached to a frame; raises ValueError where it has a kind that PyAV has no name for.
+
+    `frame.side_data` would keep in the frame what refers to the frame: its picture, and the file and the threads of its
+    decoder, would then stay until Python's collector comes by.
+    """
+    return list(cast("Iterable[SideData]", SideDataContainer(frame)))  # type: ignore[call-arg]
+
+
 def _kinds(frame: VideoFrame) -> set[str]:
     try:
-        items = cast("list[SideData]", list(frame.side_data))
-        return {item.type.name for item in items} & set(_LOST_WITH_THE_FRAME)
+        return {item.type.name for item in side_data_of(frame)} & set(_LOST_WITH_THE_FRAME)
     except ValueError:  # a kind that PyAV has no name for: the probe has declined such videos
         return set()

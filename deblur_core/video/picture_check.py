@@ -7,7 +7,7 @@ judge restored frames.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +46,8 @@ class FrameWatch:
 
 
 class PictureCheck:
-    """Sees the frames of the result one after the other, in order of presentation."""
+    """Sees the frames of the result one after the other, in order of presentation. To be closed: it decodes the source
+    in step, and a decoder keeps its threads and its file."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class PictureCheck:
         """
         self._name, self._restored, self._stay, self._source_frame = name, restored, stay, source_frame
         self._watch = watch or FrameWatch()
-        self._frames = self._watched(decode_frames(source, index, 0, index.frame_count, name))
+        self._frames = _watched(decode_frames(source, index, 0, index.frame_count, name), self._watch)
         self._identical = self._differing = self._largest = 0
         self._least_db = math.inf
         self.is_lossless = False
@@ -101,17 +102,23 @@ class PictureCheck:
             for _ in self._frames:
                 pass
 
-    def _watched(self, frames: Iterator[tuple[int, VideoFrame]]) -> Iterator[tuple[int, VideoFrame]]:
-        for number, frame in frames:
-            if self._watch.source is not None:
-                self._watch.source(frame)
-            yield number, frame
+    def close(self) -> None:
+        self._frames.close()
 
     @property
     def findings(self) -> PictureFindings:
         if not self._differing:
             return PictureFindings(self._identical, 0, None, None)
         return PictureFindings(self._identical, self._differing, round(self._least_db, 2), self._largest)
+
+
+def _watched(
+    frames: Iterator[tuple[int, VideoFrame]], watch: FrameWatch
+) -> Generator[tuple[int, VideoFrame], None, None]:
+    for number, frame in frames:
+        if watch.source is not None:
+            watch.source(frame)
+        yield number, frame
 
 
 def difference(one: VideoFrame, other: VideoFrame, name: str) -> tuple[int, float]:

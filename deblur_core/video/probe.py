@@ -8,15 +8,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
 
 import av
-from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from deblur_core.errors import DamagedVideoError
 from deblur_core.video.chroma import chroma_location
+from deblur_core.video.frame_side_data import side_data_of
 from deblur_core.video.limits import check_picture_size, explained_failure
 from deblur_core.video.source import Source, is_cover, main_video_stream, open_input, time_base
 from deblur_core.video.source_quantiser import finest_quantiser
@@ -179,8 +178,7 @@ def _first_frame(container: av.container.InputContainer, stream: VideoStream, na
 def _side_data(frame: VideoFrame) -> dict[str, bytes]:
     """Side data by name. A kind that PyAV has no name for makes all of it unreadable; that is recorded, not ignored."""
     try:
-        items = cast("list[SideData]", list(frame.side_data))
-        return {item.type.name: bytes(item) for item in items}
+        return {item.type.name: bytes(item) for item in side_data_of(frame)}
     except ValueError:
         return {"UNKNOWN": b""}
 

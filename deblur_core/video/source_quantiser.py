@@ -10,6 +10,7 @@ import numpy as np
 from av.container import InputContainer
 from av.sidedata.encparams import VideoEncParams
 
+from deblur_core.video.frame_side_data import side_data_of
 from deblur_core.video.source import Source, main_video_stream, open_input
 
 _SAMPLES = 6
@@ -43,10 +44,10 @@ def finest_quantiser(source: Source, name: str) -> float | None:
 def _next_quantiser(container: InputContainer, stream: av.video.stream.VideoStream) -> float | None:
     for frame in container.decode(stream):
         try:
-            parameters = frame.side_data.get("VIDEO_ENC_PARAMS")
+            parameters = next((item for item in side_data_of(frame) if isinstance(item, VideoEncParams)), None)
         except ValueError:
             return None
-        if not isinstance(parameters, VideoEncParams):
+        if parameters is None:
             return None
         try:
             return float(np.mean(parameters.qp_map()))

@@ -1,5 +1,6 @@
 """The stages one after the other in this process, without Ray: what each leaves behind and when it is used again."""
 
+import gc
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -104,6 +105,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Line, P
 def archive(tmp_path: Path) -> Path:
     (tmp_path / "in").mkdir()
     return tmp_path
+
+
+def test_a_published_video_leaves_no_thread_and_no_open_file(archive: Path) -> None:
+    for name in ("first.mp4", "second.mp4"):
+        shaken_clip(archive / "in" / name, frames=16, shaken=((4, 8),), size=(96, 64), gop=8)
+    line, held = Line(job_in(archive)), [Path("/proc/self/task"), Path("/proc/self/fd")]
+    line.restore("first.mp4")  # loads what stays
+    gc.collect()
+    gc.disable()  # nothing is to wait for the collector: it comes by after hundreds of videos
+    try:
+        before = [len(list(each.iterdir())) for each in held]
+        record = line.restore("second.mp4")
+        assert [len(list(each.iterdir())) for each in held] == before
+        assert record is not None and record.restored > 0
+    finally:
+        gc.enable()
 
 
 def test_the_shaken_frames_are_labelled_and_restored(finished: tuple[Line, Path, VideoRecord]) -> None:

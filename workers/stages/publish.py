@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -139,9 +140,10 @@ class PublishStage:
             carried = CarriedFrames(how.stay, again) if how.because is None else None
             says = provenance_text(how.key)
             rebuild(source, task.video, planned.info, planned.index, parts, path, how.key, how.slow, carried, says)
-            with watching_source(job, planned, path.with_name(_CHECKSUMS)) as watch:
+            with watching_source(job, planned, path.with_name(_CHECKSUMS)) as watch, ExitStack() as opened:
                 if carried is not None:
-                    watch = FrameWatch(result=EncodedCheck(parts, how.stay, how.key).see)
+                    encoded = opened.enter_context(closing(EncodedCheck(parts, how.stay, how.key)))
+                    watch = FrameWatch(result=encoded.see)
                 rebuilt = Rebuilt(how, *check(source, again, path, expected(planned, how), watch))
             return rebuilt, sha256_of(source)
 

@@ -1,5 +1,6 @@
 """HEVC: GOPs without a restored frame keep every byte; what is put between them plays, seeks and keeps its times."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -209,9 +210,9 @@ def test_what_was_encoded_decodes_to_the_same_amid_the_others(tmp_path: Path) ->
     result = joined(x265_clip(tmp_path / "a.mp4", bframes=2), [13, 40])
 
     def look(parts: list[Path], frames: list[av.VideoFrame]) -> None:
-        check = EncodedCheck(parts, result.stay, "a.mp4")
-        for frame in frames:
-            check.see(frame)
+        with closing(EncodedCheck(parts, result.stay, "a.mp4")) as check:
+            for frame in frames:
+                check.see(frame)
 
     shown = decoded_frames(result.out)
     look(result.parts, shown)
