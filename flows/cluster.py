@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from deblur_core.errors import RestoreArchiveError, UsageError, WorkersLostError
-from flows.cluster_head import ClusterHead
+from flows.cluster_head import ClusterHead, OwnScheduler
 from flows.quiet import prepare_environment, prepare_local_ray
 
 NAMESPACE = "restore-archive"
@@ -106,7 +106,7 @@ def _check_answers(address: str) -> None:
 def _live(address: str, session: RaySession, started: "Future[None]", ended: threading.Event) -> None:
     try:
         _init(address)
-        look = _gone if address == "local" else _head().gone
+        look = _gone if address == "local" else _joined()
     except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for it
         started.set_exception(error)
         return
@@ -139,11 +139,14 @@ def _gone() -> WorkersLostError | None:
     return None
 
 
-def _head() -> ClusterHead:
-    """Of the cluster that was joined."""
+def _joined() -> Callable[[], WorkersLostError | None]:
+    """The same of a cluster that was joined."""
     import ray
+    from ray._private import worker
 
-    return ClusterHead(ray.get_runtime_context().gcs_address)
+    node: Any = worker._global_node
+    head, own = ClusterHead(ray.get_runtime_context().gcs_address), OwnScheduler(node.raylet_socket_name)
+    return lambda: own.gone() or head.gone()
 
 
 def _leave() -> None:

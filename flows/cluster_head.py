@@ -1,6 +1,12 @@
-"""Whether the head of a Ray cluster still answers, as a driver on one of its machines sees it. Knows no Ray."""
+"""Whether a Ray cluster that a driver has joined is still there: its head, and what serves it on the driver's machine.
 
+Knows no Ray: an address, and a socket.
+"""
+
+import os
+import select
 import socket
+import struct
 import time
 from collections.abc import Callable
 
@@ -34,3 +40,30 @@ class ClusterHead:
             )
         self._answered = self._clock()
         return None
+
+
+class OwnScheduler:
+    """The process behind a Unix socket: the scheduler (raylet) of the driver's machine, without which every question of
+    the driver's would wait for ever."""
+
+    def __init__(self, path: str) -> None:
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.connect(path)
+            peer = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        process, _, _ = struct.unpack("3i", peer)
+        self._process = os.pidfd_open(process) if process else None  # 0: in a container of its own
+
+    def gone(self) -> WorkersLostError | None:
+        """What to tell once it has ended."""
+        if self._process is None or not select.select([self._process], [], [], 0)[0]:
+            return None
+        return WorkersLostError(
+            "Ray's scheduler (raylet) on this machine has ended under the run: what was done is kept, run again to "
+            "continue"
+        )
+
+    def close(self) -> None:
+        """It is not watched any more."""
+        if self._process is not None:
+            os.close(self._process)
+            self._process = None
