@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _tell(result, time.monotonic() - began)
     found = kept(results)
     if not (given.only or given.small):
-        _PAGE.write_text(page(found, given.run, os.cpu_count() or 1))
+        planned = sum(scenario.times for scenario in SCENARIOS.values())
+        _PAGE.write_text(page(found, given.run, os.cpu_count() or 1, planned))
     wrong = [result for result in found if result.wrong]
     count = sum(len(result.injections) for result in found)
     kinds = {injection.kind for result in found for injection in result.injections}

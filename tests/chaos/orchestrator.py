@@ -86,10 +86,13 @@ def killed(trial: Trial) -> None:
     with PrefectToBeKilled(trial.folder / "prefect", trial) as prefect:
         prefect.command("work-pool", "create", _POOL, "--type", "process")
         prefect.command("deploy", "--all")
-        state = ""
+        state, force = "", False
         for deployment, what in zip(_DEPLOYMENTS, trial.chance.sample(_FAULTS, len(_DEPLOYMENTS)), strict=True):
             # Where the first came to its end, nothing would be left to do for the second.
-            state = _one(trial, prefect, deployment, what, force=state == "COMPLETED")
+            force = state == "COMPLETED"
+            state = _one(trial, prefect, deployment, what, force)
+        if force and state != "COMPLETED":  # who goes on with it asks for the same
+            trial.options = ("--force",)
     for mark in prefect.marks:
         try:
             seconds_until_gone(mark, 120.0)

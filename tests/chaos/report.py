@@ -88,12 +88,12 @@ _HEAD = ("fault", "times", "what happened", "recovered after, median", "most", "
 _LINE = "| --- | ---: | --- | ---: | ---: | ---: | ---: |"
 
 
-def page(results: Sequence[Result], run: str, cores: int) -> str:
-    """All of it. run: the word that decided what was drawn; cores: of the machine."""
+def page(results: Sequence[Result], run: str, cores: int, planned: int) -> str:
+    """All of it. run: the word that decided what was drawn; cores: of the machine; planned: trials that there are."""
     wrong = [result for result in results if result.wrong]
     lines = [
         _INTRODUCTION,
-        *_sums(results, wrong, run, cores),
+        *_sums(results, wrong, run, cores, planned),
         *_wrong(wrong),
         *_work_redone(results),
         *_one_of_four(results),
@@ -115,12 +115,13 @@ def _injections(results: Iterable[Result]) -> list[Injection]:
     return [injection for result in results for injection in result.injections]
 
 
-def _sums(results: Sequence[Result], wrong: Sequence[Result], run: str, cores: int) -> list[str]:
+def _sums(results: Sequence[Result], wrong: Sequence[Result], run: str, cores: int, planned: int) -> list[str]:
     injections = _injections(results)
     minutes = sum(result.seconds for result in results) / 60
     lines = [
-        f"**{len(injections)} faults of {len({each.kind for each in injections})} kinds** in {len(results)} trials, "
-        f"{minutes:.0f} minutes on a machine with {cores} cores (`make chaos RUN={run}`): {_held(len(wrong))}\n",
+        f"**{len(injections)} faults of {len({each.kind for each in injections})} kinds** in {len(results)} of "
+        f"{planned} trials, {minutes:.0f} minutes on a machine with {cores} cores (`make chaos RUN={run}`): "
+        f"{_held(len(wrong))}\n",
         "| where | kinds | faults | held | recovered after, median | most |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
