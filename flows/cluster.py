@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from deblur_core.errors import RestoreArchiveError, UsageError, WorkersLostError
+from deblur_core.storage.scratch import remove_abandoned_scratch
 from flows.cluster_head import ClusterHead, OwnScheduler
 from flows.quiet import prepare_environment, prepare_local_ray
 
@@ -82,6 +83,7 @@ def ray_session(address: str) -> Iterator[RaySession]:
     finally:
         ended.set()
         thread.join(_END_SECONDS)
+        remove_abandoned_scratch()  # of workers that ended in the middle of a call
 
 
 def _hear_sigterm() -> None:

@@ -15,6 +15,7 @@ import ray
 from ray._private import worker
 
 from deblur_core.errors import RestoreArchiveError, UsageError, WorkersLostError
+from deblur_core.storage.scratch import scratch_prefix
 from flows.cluster import ray_session
 
 _CALLS = """
@@ -74,6 +75,19 @@ def test_a_cluster_that_refuses_is_not_asked_again(started: list[Exception | Non
     with pytest.raises(UsageError, match="cannot be reached"), ray_session("auto"):
         pass
     assert len(started) == 1
+
+
+def test_what_workers_left_in_tmpdir_goes_with_the_session(
+    started: list[Exception | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started.append(None)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    me = scratch_prefix()
+    (tmp_path / f"{me.rpartition('.')[0]}.1-left").mkdir()  # of who had this process's number before
+    (tmp_path / f"{me}mine").mkdir()
+    with ray_session("local"):
+        assert len(list(tmp_path.iterdir())) == 2
+    assert [path.name for path in tmp_path.iterdir()] == [f"{me}mine"]
 
 
 def test_sigterm_is_heard_as_before(started: list[Exception | None], monkeypatch: pytest.MonkeyPatch) -> None:
