@@ -79,4 +79,9 @@ def _tell(result: Result, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on")
+        code = 130
+    sys.exit(code)
