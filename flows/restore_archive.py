@@ -20,14 +20,14 @@ from prefect.futures import PrefectFuture
 from prefect.states import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from deblur_core.errors import StorageError
-from deblur_core.manifests.videos import FAILED, VideoRecord, merged, records_to_bytes
+from deblur_core.errors import BucketNotFoundError, ObjectNotFoundError, StorageError
+from deblur_core.manifests.videos import FAILED, VideoRecord, bytes_with, records_to_bytes
 from deblur_core.retry import Backoff, attempted
 from deblur_core.storage import ObjectStore, open_store
 from deblur_core.storage.lease import Lease, held_lease
 from flows.artifacts import begin_progress, show_progress, show_summary
 from flows.cluster import NAMESPACE, ray_session
-from flows.inventory import VIDEOS_KEY, Inventory, leased_places, read_records, take_inventory
+from flows.inventory import VIDEOS_KEY, Inventory, leased_places, take_inventory
 from flows.settings import Settings, resolve_settings
 from flows.summary import Summary, markdown, run_report, summarize
 from workers.job import META, Job, VideoTask, new_run_id
@@ -191,7 +191,11 @@ def write_records(destination: ObjectStore, records: Sequence[VideoRecord]) -> N
     """Merges records into the destination's videos.parquet; one writer at a time."""
 
     def write() -> None:
-        destination.put(VIDEOS_KEY, records_to_bytes(merged(read_records(destination), records).values()))
+        try:
+            data = destination.read(VIDEOS_KEY)
+        except (ObjectNotFoundError, BucketNotFoundError):
+            data = records_to_bytes([])
+        destination.put(VIDEOS_KEY, bytes_with(data, records, f"{destination.url}/{VIDEOS_KEY}"))
 
     attempted(write, _WRITE_BACKOFF)
 

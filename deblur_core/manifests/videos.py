@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from deblur_core.errors import StorageError
 from deblur_core.manifests.frames import UNREADABLE, from_bytes, to_bytes
@@ -78,29 +79,70 @@ class VideoRecord:
 
 def records_to_bytes(records: Iterable[VideoRecord]) -> bytes:
     """A Parquet file of the rows, sorted by video."""
-    rows = sorted(records, key=lambda record: record.video)
+    return _file(_table(records))
+
+
+def bytes_with(data: bytes, new: Iterable[VideoRecord], where: str) -> bytes:
+    """What `records_to_bytes(merged(records_from_bytes(data, where), new).values())` gives, without an object for each
+    row that stays: an archive has a million of them, and they are written anew all night."""
+    old, _ = from_bytes(data, where)
+    try:
+        newer = {record.video: record for record in new}
+        is_replaced = pc.is_in(old["video"], value_set=pa.array(list(newer), pa.string()))
+        replaced = _records(old.filter(is_replaced))
+        staying = _completed(old.filter(pc.invert(is_replaced)))
+    except UNREADABLE as cause:
+        raise _unreadable(where) from cause
+    return _file(pa.concat_tables([staying, _table(merged(replaced, newer.values()).values())]).combine_chunks())
+
+
+def _file(table: pa.Table) -> bytes:
+    return to_bytes(table.sort_by("video"), {"schema": "restore-archive/videos"})
+
+
+def _table(records: Iterable[VideoRecord]) -> pa.Table:
+    rows = list(records)
     columns = [
         pa.array([getattr(row, name.name) for row in rows], field.type)
         for name, field in zip(fields(VideoRecord), VIDEO_SCHEMA, strict=True)
     ]
-    table = pa.Table.from_arrays(columns, schema=VIDEO_SCHEMA)
-    return to_bytes(table, {"schema": "restore-archive/videos"})
+    return pa.Table.from_arrays(columns, schema=VIDEO_SCHEMA)
+
+
+def _completed(table: pa.Table) -> pa.Table:
+    """With the last columns, which rows lack that were written before there were any. Raises what pyarrow raises."""
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.array([name.default] * len(table), field.type)
+        for name, field in zip(fields(VideoRecord), VIDEO_SCHEMA, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=VIDEO_SCHEMA)
+
+
+def _unreadable(where: str) -> StorageError:
+    return StorageError(f"{where} is not a table of videos: it is damaged, delete it and run again")
 
 
 def records_from_bytes(data: bytes, where: str) -> dict[str, VideoRecord]:
     """The rows by video. Raises StorageError naming `where` when the file is not ours."""
     table, _ = from_bytes(data, where)
     try:
-        # Rows written before there were the last columns lack them.
-        columns: Mapping[str, list[object]] = {
-            name: (table[name].cast(pa.int64()) if name == "finished_at" else table[name]).to_pylist()
-            for name in VIDEO_SCHEMA.names
-            if name in table.column_names
-        }
-        rows = zip(*columns.values(), strict=True)
-        records = [VideoRecord(**dict(zip(columns, row, strict=True))) for row in rows]
+        return _records(table)
     except UNREADABLE as cause:
-        raise StorageError(f"{where} is not a table of videos: it is damaged, delete it and run again") from cause
+        raise _unreadable(where) from cause
+
+
+def _records(table: pa.Table) -> dict[str, VideoRecord]:
+    """By video. Raises what pyarrow raises over a table of something else."""
+    # Rows written before there were the last columns lack them.
+    columns: Mapping[str, list[object]] = {
+        name: (table[name].cast(pa.int64()) if name == "finished_at" else table[name]).to_pylist()
+        for name in VIDEO_SCHEMA.names
+        if name in table.column_names
+    }
+    rows = zip(*columns.values(), strict=True)
+    records = [VideoRecord(**dict(zip(columns, row, strict=True))) for row in rows]
     return {record.video: record for record in records}
 
 

@@ -26,7 +26,7 @@ from deblur_core.manifests.frames import (
     outcomes_table,
     to_bytes,
 )
-from deblur_core.manifests.videos import VideoRecord, merged, records_from_bytes, records_to_bytes
+from deblur_core.manifests.videos import VideoRecord, bytes_with, merged, records_from_bytes, records_to_bytes
 
 AGREED = {
     "video": "string",
@@ -199,6 +199,21 @@ def test_a_failure_of_something_else_is_counted_from_one(change: str) -> None:
     other = 1 if change == "final_after_runs" else "other"
     after = merged({FAILED.video: failing(run_id="first")}, [failing(run_id="second", **{change: other})])
     assert after[FAILED.video].failed_runs == 1
+
+
+def test_a_file_with_new_records_is_what_merging_every_record_gives() -> None:
+    others = [replace(RECORD, video=f"{number:03d}.mp4") for number in (7, 3, 5)]
+    old = {record.video: record for record in (RECORD, failing(run_id="first"), *others)}
+    new = [failing(run_id="second"), replace(RECORD, run_id="later"), replace(RECORD, video="new.mp4")]
+    data = records_to_bytes(old.values())
+    assert bytes_with(data, new, "v") == records_to_bytes(merged(old, new).values())
+    assert bytes_with(records_to_bytes([]), new, "v") == records_to_bytes(merged({}, new).values())
+    table, metadata = from_bytes(data, "v")
+    older = to_bytes(table.drop_columns(["carried", "reencoded_because"]), metadata)
+    before = records_from_bytes(older, "v")
+    assert bytes_with(older, new, "v") == records_to_bytes(merged(before, new).values())
+    with pytest.raises(StorageError, match="is not a table of videos"):
+        bytes_with(to_bytes(table.drop_columns(["video"]), metadata), new, "v")
 
 
 @pytest.mark.parametrize(("final_after", "final"), [(1, True), (3, False), (None, False)])
