@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from deblur_core.adaptation.consistency import ReblurConsistency
-from deblur_core.adaptation.distillation import can_be_taught, draw_distilled
+from deblur_core.adaptation.distillation import draw_distilled
 from deblur_core.adaptation.footage import Footage
-from deblur_core.adaptation.pairs import cut_batch, draw_pairs, middle_batch, sharp_clips
+from deblur_core.adaptation.pairs import cut_batch, draw_pairs, gives_frames, middle_batch, sharp_clips
 from deblur_core.adaptation.settings import LEAST_PATCH, AdaptationSettings
 from deblur_core.adaptation.triples import Triples, draw_triples
 from deblur_core.errors import UsageError
@@ -170,7 +170,7 @@ class _Work:
         self._pairs = draw_pairs(learn, count, guiding, self.patch, self._rng)
         self.distilled: list[np.ndarray] = []
         if teacher is not None:
-            if not can_be_taught(network):
+            if not gives_frames(network):
                 raise UsageError(
                     f"a network that gives {network.outputs} moments of an exposure cannot learn from a restorer of "
                     "frames: name no teacher"

@@ -9,19 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from deblur_core.adaptation.footage import Footage, cut_square
-from deblur_core.adaptation.pairs import MARGIN, cut_pair
-from deblur_core.models.network import RestorationNetwork
+from deblur_core.adaptation.pairs import MARGIN, cut_pair, shown_by_a_pass
 from deblur_core.models.network_restorer import NetworkRestorer
 from deblur_core.models.passes import stacks_of_passes
 from deblur_core.models.restorer import Restorer, window_in
 
 MOST_FRAMES = 48
 """Blurred frames that the teacher restores: on a CPU it takes a second or so for each"""
-
-
-def can_be_taught(network: RestorationNetwork) -> bool:
-    """Whether a restorer of frames can teach it: it gives frames, not the moments of one exposure."""
-    return network.outputs in (1, network.frames)
 
 
 def draw_distilled(
@@ -42,15 +36,10 @@ def draw_distilled(
         each, number = chosen[int(rng.integers(len(chosen)))]
         place = each.random_place(size, rng)
         window = each.window(number, pupil.needs, place, size)
-        truths = [taught[id(each)].cut(moment, place, size) for moment in _moments(pupil.network, each, number)]
+        shown = shown_by_a_pass(pupil.network, number, len(each.frames))
+        truths = [taught[id(each)].cut(moment, place, size) for moment in shown]
         pairs += [cut_pair(seen, truths, patch) for seen in stacks_of_passes(window, pupil, rng)]
     return pairs[:count]
-
-
-def _moments(network: RestorationNetwork, footage: Footage, target: int) -> list[int]:
-    """The frames that one pass gives."""
-    reach = network.frames // 2 if network.outputs > 1 else 0
-    return [int(number) for number in np.clip(range(target - reach, target + reach + 1), 0, len(footage.frames) - 1)]
 
 
 class _Taught:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from deblur_core.adaptation.footage import Footage
 from deblur_core.errors import UsageError
+from deblur_core.models.network import RestorationNetwork
 from deblur_core.models.network_restorer import NetworkRestorer, stack_planes
 from deblur_core.models.passes import stacks_of_passes
 from deblur_core.models.restorer import FrameWindow
@@ -70,6 +71,17 @@ def sharp_clips(footage: Sequence[Footage], held_out: float = 0.25) -> tuple[lis
     return learn, judge
 
 
+def gives_frames(network: RestorationNetwork) -> bool:
+    """Whether it gives frames of the video, one or its whole window, and not the moments of one exposure."""
+    return network.outputs in (1, network.frames)
+
+
+def shown_by_a_pass(network: RestorationNetwork, target: int, count: int) -> list[int]:
+    """The numbers of the frames that one pass over `target` gives, of `count`; where they end, the last stands in."""
+    reach = network.frames // 2 if network.outputs > 1 else 0
+    return [int(number) for number in np.clip(range(target - reach, target + reach + 1), 0, count - 1)]
+
+
 def draw_pairs(
     clips: Sequence[SharpClip], count: int, restorer: NetworkRestorer, patch: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
@@ -81,8 +93,7 @@ def draw_pairs(
     weights = np.array([len(clip.frames) for clip in clips], np.float64)
     weights /= weights.sum()
     # What gives the moments of an exposure needs them as truths, and no clip has moments.
-    network = restorer.network
-    draw = _draw_moments if network.outputs not in (1, network.frames) else _draw_frames
+    draw = _draw_frames if gives_frames(restorer.network) else _draw_moments
     pairs: list[np.ndarray] = []
     while len(pairs) < count:
         pairs += draw(clips[int(rng.choice(len(clips), p=weights))], restorer, patch, rng)
@@ -99,13 +110,11 @@ def _draw_frames(clip: SharpClip, restorer: NetworkRestorer, patch: int, rng: np
     made = blur_clip([whole.cut(number, place, size) for number in range(len(sharp))], rng, _settings(clip, size))
     footage, truth = Footage("", made.frames, made.labels), Footage("", made.truth, made.labels)
     network = restorer.network
-    reach = network.frames // 2 if network.outputs > 1 else 0
     pairs = []
     for _ in range(_TARGETS_OF_CLIP):
         target = int(rng.choice(np.flatnonzero(made.labels == (rng.random() > _SHARE_SHARP))))
         window = footage.window(target, network.needs, (0, 0), size)
-        numbers = np.clip(np.arange(target - reach, target + reach + 1), 0, len(sharp) - 1)
-        true = [truth.frames[number] for number in numbers]
+        true = [truth.frames[number] for number in shown_by_a_pass(network, target, len(sharp))]
         pairs += [cut_pair(seen, true, patch) for seen in stacks_of_passes(window, restorer, rng)]
     return pairs
 
