@@ -1,0 +1,24 @@
+"""Memory that a call freed goes back to the system.
+
+The C library keeps what is freed for the next call, and keeps more of it for good once a large block has been freed
+(its thresholds rise, mallopt(3)): an actor of many videos would hold as much as its hungriest video took.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import lru_cache
+
+
+def give_back_freed_memory() -> None:
+    """Takes about a millisecond for 200 MiB. Does nothing where the C library has no malloc_trim(3)."""
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@lru_cache(maxsize=1)
+def _malloc_trim() -> Callable[[int], int] | None:
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim
