@@ -31,6 +31,7 @@ from flows.inventory import VIDEOS_KEY, Inventory, leased_places, take_inventory
 from flows.settings import Settings, resolve_settings
 from flows.summary import Summary, markdown, run_report, summarize
 from workers.job import META, Job, VideoTask, new_run_id
+from workers.leftovers import remove_abandoned_work
 from workers.progress import Snapshot
 from workers.results import VideoOutcome
 
@@ -130,6 +131,7 @@ def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoO
             pipeline.stop()
             try:
                 tidy(inventory.job, ENDED_SECONDS)
+                remove_abandoned_work(open_store(inventory.job.work_url), {record.video for record in inventory.done})
             except StorageError as error:  # the next run does it
                 log.warning("what killed workers left could not be removed: %s", error)
             return outcomes, replace(snapshot, start_up_seconds=snapshot.start_up_seconds + ray_seconds)

@@ -145,6 +145,9 @@ def test_retry_failed_skips_what_is_published_and_tries_the_failed_ones_again(
     mixed_run: MixedRun, command_line: CommandLine, tmp_path: Path
 ) -> None:
     out = Destination(shutil.copytree(mixed_run.out.folder, tmp_path / "out"))
+    of_a_killed_forced_run = out.meta / "work" / GOOD[0] / ("0" * 16) / "index.parquet"
+    of_a_killed_forced_run.parent.mkdir(parents=True)
+    of_a_killed_forced_run.touch()
     again = command_line.run("run", mixed_run.source, out.folder, "--json", "--retry-failed")
     summary = json.loads(again.stdout)
     assert again.code == 3
@@ -152,6 +155,7 @@ def test_retry_failed_skips_what_is_published_and_tries_the_failed_ones_again(
     assert [each["video"] for each in summary["failures"]] == sorted(BAD)
     assert out.report(summary["run_id"])["stages"]["classify"]["calls"] == 0
     assert out.hashes() == mixed_run.out.hashes()
+    assert not of_a_killed_forced_run.exists()
 
 
 def test_a_run_with_nothing_to_do_says_so_at_once(

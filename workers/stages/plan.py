@@ -28,7 +28,7 @@ class PlanStage:
         self._stores.destination.exists(sidecar_key(self._job.output_key(task, rebuilt=True)))
         record = published_before(self._job, self._stores, task)
         if record is not None:
-            empty_work(self._stores.work, task)  # a kill may have kept publish from it
+            empty_work(self._stores.work, task.video)  # a kill may have kept publish from it
             return Planned((), record, None), True
         with open_video(self._stores.source, task) as file:
             info = probe(file, task.video)

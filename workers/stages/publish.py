@@ -63,7 +63,7 @@ class PublishStage:
         """Raises VerificationError when the rebuilt file is not what it must be; nothing is published then."""
         before = published_before(self._job, self._stores, task)
         if before is not None:  # and the answer was lost
-            empty_work(self._stores.work, task)
+            empty_work(self._stores.work, task.video)
             return Published(before), True
         planned = self._videos.get(task)
         segments = [SegmentTask(task, s.number, s.first_frame, s.stop_frame) for s in planned.segments]
@@ -83,7 +83,7 @@ class PublishStage:
             of_source = folder / _CHECKSUMS
             publish_frame_checksums(self._job, self._stores, task, planned, result.name, of_source)
         self._write_manifest(task, planned, labels, outcomes, record)
-        empty_work(self._stores.work, task)
+        empty_work(self._stores.work, task.video)
         return Published(record), False
 
     def _copy(self, task: VideoTask, planned: PlannedVideo, actions: Actions) -> FileFacts:
