@@ -36,13 +36,15 @@ def prepare_local_ray() -> None:
 
     A random token is all that opens it. What Ray would remember of each task for its dashboard, which a local session
     has not, is not collected: that is 4 KB a call in its control store, up to 100,000 calls. Its log monitor holds each
-    file open that a dead worker has left, until so many are open.
+    file open that a dead worker has left, until so many are open. With one arena of the C library's for all threads
+    a worker can give back what it freed (`workers.memory`): malloc_trim(3) leaves the top of any other as it is.
     """
     if "RAY_AUTH_MODE" not in os.environ:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
     os.environ.setdefault("RAY_LOG_MONITOR_MAX_OPEN_FILES", "16")
+    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 
 
 def state_folder() -> Path:

@@ -1,7 +1,9 @@
 """Memory that a call freed goes back to the system.
 
 The C library keeps what is freed for the next call, and keeps more of it for good once a large block has been freed
-(its thresholds rise, mallopt(3)): an actor of many videos would hold as much as its hungriest video took.
+(its thresholds rise, mallopt(3)): an actor of many videos would hold as much as its hungriest video took. Thresholds
+that stay low would cost labelling more than half again of its processor time, in page faults. Works in whole where the
+process was started with MALLOC_ARENA_MAX=1, as the workers of a local Ray and of the image are.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 does."""
 
 import ctypes
+import json
 import os
 import queue
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import ray
@@ -17,25 +19,44 @@ from ray._private import worker
 from deblur_core.errors import RestoreArchiveError, UsageError, WorkersLostError
 from deblur_core.storage.scratch import scratch_prefix
 from flows.cluster import ray_session
+from tests.workers.test_memory import BLOCKS_BYTES, needs_malloc_trim
 
 _CALLS = """
+import json
 from flows.cluster import ray_session
 with ray_session("local"):
     import ray, time
     @ray.remote
     class Worker:
-        def run(self): return 1
+        def run(self):
+            from tests.workers.test_memory import bytes_kept_of_a_thread
+            return bytes_kept_of_a_thread()
     worker = Worker.remote()
-    ray.get([worker.run.remote() for _ in range(5)])
+    kept = [ray.get(worker.run.remote()) for _ in range(5)]
     time.sleep(3)  # Ray would report once a second
-    print(len(ray.timeline()), "remembered")
+    print(json.dumps({"kept": kept, "remembered": len(ray.timeline())}))
 """
 
 
-def test_a_local_ray_remembers_no_call_so_that_a_night_of_them_does_not_fill_its_control_store() -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+@pytest.fixture(scope="module")
+def seen_in_a_local_ray() -> dict[str, Any]:
+    """kept: bytes, by each of five calls that freed BLOCKS_BYTES; remembered: calls."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MALLOC_"))}
     said = subprocess.run([sys.executable, "-c", _CALLS], env=environment, capture_output=True, text=True, check=False)
-    assert said.stdout.split() == ["0", "remembered"], said.stderr
+    assert said.returncode == 0, said.stderr
+    seen: dict[str, Any] = json.loads(said.stdout)
+    return seen
+
+
+def test_a_local_ray_remembers_no_call_so_that_a_night_of_them_does_not_fill_its_control_store(
+    seen_in_a_local_ray: dict[str, Any],
+) -> None:
+    assert seen_in_a_local_ray["remembered"] == 0
+
+
+@needs_malloc_trim
+def test_a_local_ray_s_worker_gives_back_what_its_threads_freed(seen_in_a_local_ray: dict[str, Any]) -> None:
+    assert max(seen_in_a_local_ray["kept"]) < BLOCKS_BYTES // 2
 
 
 @pytest.fixture

@@ -120,6 +120,11 @@ def test_the_image_can_decode_on_the_gpu_and_reports_to_nobody() -> None:
     assert (environment["DO_NOT_TRACK"], environment["RAY_USAGE_STATS_ENABLED"]) == ("1", "0")
 
 
+def test_workers_of_the_image_give_back_what_they_freed() -> None:
+    environment = dict(re.findall(r"(\w+)=(\S+)", next(a for name, a in _instructions() if name == "ENV")))
+    assert environment["MALLOC_ARENA_MAX"] == "1"
+
+
 def test_the_build_context_holds_what_the_package_is_built_from() -> None:
     lines = (INFRA / "Dockerfile.dockerignore").read_text().splitlines()
     allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
