@@ -12,12 +12,15 @@ It knows the S3 calls and which of them servers get wrong; connections and the m
   object after a wait, a second or five times its own request, in which every write that had passed the check must have
   ended (Fischer's algorithm). That is as good as the wait is long, so do not build on it what a second winner would
   break; and until its end a reader may see the object of a writer that loses.
+- What is put as bytes bears its SHA-256 as metadata, and is compared with it when it is read as a whole: half an answer
+  that says it is whole is asked for again. Reads of a range know how much has to come.
 - Uploads in parts are announced by a small object beside them, so that `clean_up_partial` aborts those of our killed
   writers and no upload of anybody else below the same prefix.
 - Memory: an upload or download in parts holds at most 5 parts of 16 MiB, of any size of object.
 """
 
 import builtins
+import hashlib
 import time
 import uuid
 from collections.abc import Iterator
@@ -43,6 +46,7 @@ _OPENSTACK_HEADER = "x-openstack-request-id"
 _SETTLE_SECONDS = 1.0
 _KEYS_OF_A_DELETE = 1000
 _UPLOADS = f"{TEMPORARY_PREFIX}upload-"
+_CHECKSUM = "sha256"
 
 
 class S3ObjectStore(ObjectStore):
@@ -113,9 +117,12 @@ class S3ObjectStore(ObjectStore):
                 raise changed(self.url, key)
             try:
                 with closing(answer["Body"]) as body:
-                    return cast(bytes, body.read())
+                    data = cast(bytes, body.read())
             except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError) as error:
                 raise UnavailableError(f"{self.url}/{key}: the answer broke off; run again") from error
+            if "Range" not in wanted and _checksum_of(answer) not in (None, _checksum(data)):
+                raise UnavailableError(f"{self.url}/{key}: the answer is not what was written there; run again")
+            return data
 
         with explained(self.url, self.endpoint_url, key):
             return attempted(get, _BODY_BACKOFF)  # botocore retries requests, but not a body that breaks off
@@ -132,7 +139,7 @@ class S3ObjectStore(ObjectStore):
                 raise from_system("write", path, error) from error
 
     def put(self, key: str, data: bytes) -> ObjectInfo:
-        return self._put_object(key, data, len(data))
+        return self._put_object(key, data, len(data), {_CHECKSUM: _checksum(data)})
 
     def put_file(self, key: str, path: Path) -> ObjectInfo:
         try:
@@ -144,10 +151,12 @@ class S3ObjectStore(ObjectStore):
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
 
-    def _put_object(self, key: str, body: bytes | BinaryIO, size_bytes: int) -> ObjectInfo:
+    def _put_object(
+        self, key: str, body: bytes | BinaryIO, size_bytes: int, metadata: dict[str, str] | None = None
+    ) -> ObjectInfo:
         name = self._name(key)
         with explained(self.url, self.endpoint_url, key):
-            answer = self._client.put_object(Bucket=self._bucket, Key=name, Body=body)
+            answer = self._client.put_object(Bucket=self._bucket, Key=name, Body=body, Metadata=metadata or {})
         return _info(key, size_bytes, answer)
 
     def _upload(self, key: str, source: str | BinaryIO) -> ObjectInfo:
@@ -185,7 +194,11 @@ class S3ObjectStore(ObjectStore):
                 began = time.monotonic()
                 try:
                     answer = self._client.put_object(
-                        Bucket=self._bucket, Key=name, Body=data, IfNoneMatch="*", Metadata={"writer": writer}
+                        Bucket=self._bucket,
+                        Key=name,
+                        Body=data,
+                        IfNoneMatch="*",
+                        Metadata={"writer": writer, _CHECKSUM: _checksum(data)},
                     )
                 except self._client.exceptions.ClientError as error:
                     # A request that was sent again, its answer lost, can find its own object in the way.
@@ -315,6 +328,15 @@ class S3ObjectStore(ObjectStore):
             with suppress(AccessDeniedError), explained(self.url, self.endpoint_url):
                 self._client.head_bucket(Bucket=self._bucket)
             self._bucket_was_seen = True
+
+
+def _checksum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _checksum_of(answer: Any) -> str | None:
+    """What an object says of itself; servers differ in how they spell a name of metadata."""
+    return next((value for name, value in answer.get("Metadata", {}).items() if name.lower() == _CHECKSUM), None)
 
 
 def _plain(etag: str) -> str:

@@ -98,9 +98,8 @@ def faulty_store(folder: Path) -> Iterator[FaultyStore]:
 
 
 def passes(fault: StoreFault) -> bool:
-    """Whether a run must get over it: what the store refuses stays so, and half an answer that says it is whole is not
-    known as one."""
-    return fault.act != "short" and not (fault.act == "status" and fault.argument[0] in _REFUSALS)
+    """Whether a run must get over it: what the store refuses stays so."""
+    return not (fault.act == "status" and fault.argument[0] in _REFUSALS)
 
 
 def faults(trial: Trial, store: FaultyStore) -> None:

@@ -1,10 +1,12 @@
 """An S3 server that is unwell: broken bodies, wrong lengths, refusals and outages, each as it is told and outlived."""
 
+import hashlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 
 import pytest
 
@@ -137,6 +139,35 @@ def test_a_body_that_always_breaks_off_may_pass_later(monkeypatch: pytest.Monkey
     assert len(requests) == 3
 
 
+@pytest.mark.parametrize("spelling", ["sha256", "Sha256"])
+def test_half_an_answer_that_says_it_is_whole_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
+    bodies = [b"01234", b"01234567x9", b"0123456789"]
+    metadata = {f"x-amz-meta-{spelling}": hashlib.sha256(bodies[-1]).hexdigest()}
+    left = bodies.copy()
+    with answering(lambda handler: send(handler, 200, left.pop(0), headers=metadata), monkeypatch):
+        assert open_store("s3://bucket").read("k") == bodies[-1]
+    assert not left
+
+
+def test_what_never_comes_as_it_was_written_may_pass_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deblur_core.storage.s3._BODY_BACKOFF", Backoff(2, 0.0, 0.0))
+    metadata = {"x-amz-meta-sha256": hashlib.sha256(b"0123456789").hexdigest()}
+    with (
+        answering(lambda handler: send(handler, 200, b"01234", headers=metadata), monkeypatch),
+        pytest.raises(UnavailableError, match="the answer is not what was written there; run again") as caught,
+    ):
+        open_store("s3://bucket").read("k")
+    assert may_pass(caught.value)
+
+
+def test_a_part_of_what_was_written_is_no_half_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    metadata = {"x-amz-meta-sha256": hashlib.sha256(b"0123456789").hexdigest()}
+    with answering(lambda handler: send(handler, 206, b"01234", headers=metadata), monkeypatch):
+        assert open_store("s3://bucket").read_range("k", 0, 5) == b"01234"
+
+
 def test_a_file_whose_ranges_come_short_may_pass_later(monkeypatch: pytest.MonkeyPatch) -> None:
     info = ObjectInfo("k", 1000, "v1", 0.0)
     with (
@@ -156,9 +187,17 @@ def test_a_listing_that_is_cut_may_pass_later(monkeypatch: pytest.MonkeyPatch) -
         list(open_store("s3://bucket").list())
 
 
-def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, length: int | None = None) -> None:
+def send(
+    handler: BaseHTTPRequestHandler,
+    status: int,
+    body: bytes,
+    length: int | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     handler.send_response(status)
     handler.send_header("Content-Length", str(len(body) if length is None else length))
     handler.send_header("ETag", '"v1"')
+    for name, value in headers.items():
+        handler.send_header(name, value)
     handler.end_headers()
     handler.wfile.write(body)
