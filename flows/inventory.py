@@ -31,14 +31,13 @@ VIDEOS_KEY = f"{META}/videos.parquet"
 
 @dataclass(frozen=True)
 class Inventory:
-    """pending: to be restored; done: skipped, by record; given_up: failed for good in an earlier run and not tried
-    again; other_files: in the source but no video by name."""
+    """pending: to be restored; done: keys of those that are skipped; given_up: failed for good in an earlier run and
+    not tried again; other_files: in the source but no video by name."""
 
     job: Job
     pending: tuple[VideoTask, ...]
-    done: tuple[VideoRecord, ...]
+    done: tuple[str, ...]
     given_up: tuple[VideoRecord, ...]
-    records: dict[str, VideoRecord]
     other_files: int
 
     @property
@@ -92,22 +91,18 @@ def take_inventory(
     with _as_usage(f"destination {settings.destination}"):
         records = read_records(destination)
         present = _present(destination, records)
-    done = [
-        records[video.video]
-        for video in videos
-        if not force and _is_done(video, records.get(video.video), job, present)
-    ]
+    done = [video.video for video in videos if not force and _is_done(video, records.get(video.video), job, present)]
     given_up = [
         records[video.video]
         for video in videos
         if not (force or retry_failed) and _is_given_up(video, records.get(video.video), job)
     ]
-    finished = {record.video for record in [*done, *given_up]}
+    finished = {*done, *(record.video for record in given_up)}
     pending = tuple(video for video in videos if video.video not in finished)
     if writes:
         for url in leased_places(job):
             (refuse_if_held if pending else remove_dead)(open_store(url))
-    return Inventory(job, pending, tuple(done), tuple(given_up), records, other_files)
+    return Inventory(job, pending, tuple(done), tuple(given_up), other_files)
 
 
 def leased_places(job: Job) -> tuple[str, ...]:

@@ -29,9 +29,10 @@ from flows.artifacts import begin_progress, show_progress, show_summary
 from flows.cluster import NAMESPACE, ray_session
 from flows.inventory import VIDEOS_KEY, Inventory, leased_places, take_inventory
 from flows.settings import Settings, resolve_settings
-from flows.summary import Summary, markdown, run_report, summarize
+from flows.summary import Summary, Tally, markdown, run_report, summarize
 from workers.job import META, Job, VideoTask, new_run_id
 from workers.leftovers import remove_abandoned_work
+from workers.memory import give_back_freed_memory
 from workers.progress import Snapshot
 from workers.results import VideoOutcome
 
@@ -92,19 +93,17 @@ def restore_archive(
     settings = resolve_settings(**arguments)
     inventory = prepared.get() or take_inventory(settings, new_run_id(), force, retry_failed=retry_failed)
     started = time.monotonic()
-    worked = list(inventory.given_up)
-    skipped, snapshot = len(inventory.done), Snapshot()
+    tally, snapshot = Tally.of(inventory.given_up, skipped=len(inventory.done)), Snapshot()
     if inventory.pending:
-        outcomes, snapshot = _run_pipeline(inventory, settings)
-        worked += [outcome.record for outcome in outcomes if not outcome.skipped]
-        skipped += sum(outcome.skipped for outcome in outcomes)
-    summary = summarize(inventory.job.run_id, time.monotonic() - started, worked, skipped)
+        worked, snapshot = _run_pipeline(inventory, settings)
+        tally.include(worked)
+    summary = summarize(inventory.job.run_id, time.monotonic() - started, tally)
     write_summary(summary, snapshot, inventory)
     show_summary(markdown(summary, inventory.job.destination_url))
     return summary.to_json()
 
 
-def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoOutcome], Snapshot]:
+def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[Tally, Snapshot]:
     pending = sorted(inventory.pending, key=lambda video: -video.size_bytes)
     shards = [pending[start : start + settings.shard_videos] for start in range(0, len(pending), settings.shard_videos)]
     started = time.monotonic()
@@ -122,19 +121,21 @@ def _run_pipeline(inventory: Inventory, settings: Settings) -> tuple[list[VideoO
             for lease in leases:
                 lease.when_lost(pipeline.end)
             with _watched(inventory, pipeline):
-                futures: list[PrefectFuture[list[VideoOutcome]]] = [
+                futures: list[PrefectFuture[Tally]] = [
                     restore_shard.with_options(name=f"shard {number}").submit(pipeline, shard)
                     for number, shard in enumerate(shards)
                 ]
-                outcomes = [outcome for future in futures for outcome in future.result()]
+                tally = Tally()
+                for future in futures:
+                    tally.include(future.result())
             snapshot = pipeline.snapshot()
             pipeline.stop()
             try:
                 tidy(inventory.job, ENDED_SECONDS)
-                remove_abandoned_work(open_store(inventory.job.work_url), {record.video for record in inventory.done})
+                remove_abandoned_work(open_store(inventory.job.work_url), inventory.done)
             except StorageError as error:  # the next run does it
                 log.warning("what killed workers left could not be removed: %s", error)
-            return outcomes, replace(snapshot, start_up_seconds=snapshot.start_up_seconds + ray_seconds)
+            return tally, replace(snapshot, start_up_seconds=snapshot.start_up_seconds + ray_seconds)
         finally:
             pipeline.stop()
 
@@ -165,28 +166,29 @@ def _is_worth_retrying(task: Any, task_run: Any, state: State[Any]) -> bool:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def restore_shard(pipeline: "Pipeline", videos: Sequence[VideoTask]) -> list[VideoOutcome]:
+def restore_shard(pipeline: "Pipeline", videos: Sequence[VideoTask]) -> Tally:
     """Runs a shard of videos through the pipeline and writes down how each ended, as they end."""
     logger = get_run_logger()
     artifact = begin_progress(f"{len(videos)} videos")
     destination = open_store(pipeline.job.destination_url)
     waiting: set[Future[VideoOutcome]] = set(pipeline.submit(videos))
-    outcomes: list[VideoOutcome] = []
+    tally = Tally()
     unwritten: list[VideoRecord] = []
     written = time.monotonic()
     while waiting:
         finished, waiting = wait(waiting, timeout=5.0, return_when=FIRST_COMPLETED)
         for future in finished:
             outcome = future.result()
-            outcomes.append(outcome)
+            tally.add(outcome.record, outcome.skipped)
             unwritten.append(outcome.record)
             if outcome.record.status == FAILED:
                 logger.warning(f"{outcome.record.video} [{outcome.record.stage}] {outcome.record.error}")
         if unwritten and (not waiting or time.monotonic() - written > _RECORDS_EVERY_SECONDS):
             pipeline.exclusively(partial(write_records, destination, tuple(unwritten)))
+            give_back_freed_memory()  # the whole table was read and written
             unwritten, written = [], time.monotonic()
-            show_progress(artifact, 100.0 * len(outcomes) / len(videos))
-    return outcomes
+            show_progress(artifact, 100.0 * tally.videos.total() / len(videos))
+    return tally
 
 
 def write_records(destination: ObjectStore, records: Sequence[VideoRecord]) -> None:

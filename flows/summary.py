@@ -1,13 +1,17 @@
 """The sums of a run, as JSON for programs and as a few lines for people. Knows neither Ray nor Prefect."""
 
 import html
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from deblur_core.manifests.videos import FAILED, RESTORED, UNCHANGED, VideoRecord
 from deblur_core.storage.keys import printable
 from workers.progress import Snapshot
+
+_SKIPPED = "skipped"
+_FRAMES = ("total", "blurred", "restored", "rejected")
 
 
 @dataclass(frozen=True)
@@ -47,27 +51,51 @@ class Summary:
         return 3 if self.failures else 0
 
 
-def summarize(run_id: str, seconds: float, worked: Sequence[VideoRecord], skipped: int) -> Summary:
-    """Adds up the records of the videos that a run worked on."""
-    by_status = {status: [r for r in worked if r.status == status] for status in (RESTORED, UNCHANGED, FAILED)}
-    published = by_status[RESTORED] + by_status[UNCHANGED]
+@dataclass
+class Tally:
+    """What became of videos, added up as they end: of a million only those that failed are remembered one by one."""
+
+    videos: Counter[str] = field(default_factory=Counter)
+    frames: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, worked: Iterable[VideoRecord], skipped: int = 0) -> "Tally":
+        """Of videos that a run worked on, and how many it skipped."""
+        tally = cls(Counter({_SKIPPED: skipped}))
+        for record in worked:
+            tally.add(record)
+        return tally
+
+    def add(self, record: VideoRecord, skipped: bool = False) -> None:
+        """Counts a video. skipped: it had been published before."""
+        self.videos[_SKIPPED if skipped else record.status] += 1
+        if skipped:
+            return
+        if record.status == FAILED:
+            self.failures.append(Failure(record.video, record.stage or "", record.error or ""))
+        else:
+            frames = (record.frames, record.blurred, record.restored, record.rejected)
+            self.frames.update(dict(zip(_FRAMES, frames, strict=True)))
+
+    def include(self, other: "Tally") -> None:
+        """Adds what another has counted."""
+        self.videos.update(other.videos)
+        self.frames.update(other.frames)
+        self.failures += other.failures
+
+
+def summarize(run_id: str, seconds: float, tally: Tally) -> Summary:
+    """The sums of a run of `seconds`."""
     return Summary(
         run_id,
         seconds,
         {
-            "total": len(worked) + skipped,
-            "restored": len(by_status[RESTORED]),
-            "unchanged": len(by_status[UNCHANGED]),
-            "skipped": skipped,
-            "failed": len(by_status[FAILED]),
+            "total": tally.videos.total(),
+            **{name: tally.videos[name] for name in (RESTORED, UNCHANGED, _SKIPPED, FAILED)},
         },
-        {
-            "total": sum(record.frames for record in published),
-            "blurred": sum(record.blurred for record in published),
-            "restored": sum(record.restored for record in published),
-            "rejected": sum(record.rejected for record in published),
-        },
-        tuple(Failure(r.video, r.stage or "", r.error or "") for r in sorted(by_status[FAILED], key=lambda r: r.video)),
+        {name: tally.frames[name] for name in _FRAMES},
+        tuple(sorted(tally.failures, key=lambda failure: failure.video)),
     )
 
 

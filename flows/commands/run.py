@@ -20,7 +20,7 @@ from flows.embedded_server import embedded_server
 from flows.inventory import Inventory, take_inventory
 from flows.quiet import prepare_environment
 from flows.settings import Settings, resolve_settings
-from flows.summary import Failure, Summary, lines, summarize
+from flows.summary import Failure, Summary, Tally, lines, summarize
 from workers.job import new_run_id
 
 FRAME_SECONDS_CLASSIFY = 0.012
@@ -53,7 +53,7 @@ def run(arguments: dict[str, Any], force: bool, retry_failed: bool, dry_run: boo
 
 
 def _nothing_to_do(inventory: Inventory, seconds: float) -> Summary:
-    summary = summarize(inventory.job.run_id, seconds, inventory.given_up, len(inventory.done))
+    summary = summarize(inventory.job.run_id, seconds, Tally.of(inventory.given_up, len(inventory.done)))
     return replace(summary, not_retried=len(inventory.given_up))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deblur_core.manifests.videos import VideoRecord, merged, records_to_bytes
-from flows.summary import summarize
+from flows.summary import Tally, summarize
 from tests.chaos.archive import BROKEN, Archive
 from tests.chaos.expected import Expected, expected_of
 from tests.chaos.judge import after_faults, after_plain_run, wrong_ending
@@ -35,7 +35,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert record is not None
     failed = replace(record, video=BROKEN, status="failed", stage="plan", error="is cut short", output=None)
     (folder / "out" / "_restore" / "videos.parquet").write_bytes(records_to_bytes(rows(record, failed)))
-    summary = summarize("run", 1.0, [record, failed], 0).to_json()
+    summary = summarize("run", 1.0, Tally.of([record, failed])).to_json()
     (folder / "stdout").write_text(json.dumps(summary) + "\n")
     return folder
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from deblur_core.manifests.videos import VideoRecord
-from flows.summary import Summary, lines, markdown, summarize
+from flows.summary import Summary, Tally, lines, markdown, summarize
 from workers.progress import StageProgress
 
 RESTORED = VideoRecord(
@@ -14,7 +14,7 @@ UNCHANGED = replace(RESTORED, video="c.mp4", status="unchanged", frames=50, blur
 FAILED = replace(
     RESTORED, video="a.mp4", status="failed", stage="plan", error="a.mp4: is no video", output=None, frames=7, blurred=7
 )
-SUMMARY = summarize("run", 12.34567, [RESTORED, UNCHANGED, FAILED], skipped=4)
+SUMMARY = summarize("run", 12.34567, Tally.of([RESTORED, UNCHANGED, FAILED], skipped=4))
 
 
 def test_the_json_has_the_agreed_keys_and_nothing_else() -> None:
@@ -29,12 +29,23 @@ def test_the_json_has_the_agreed_keys_and_nothing_else() -> None:
 
 def test_failures_are_sorted_by_video() -> None:
     others = [replace(FAILED, video=name) for name in ("z.mp4", "m.mp4")]
-    assert [failure.video for failure in summarize("run", 1.0, others, 0).failures] == ["m.mp4", "z.mp4"]
+    assert [failure.video for failure in summarize("run", 1.0, Tally.of(others)).failures] == ["m.mp4", "z.mp4"]
+
+
+def test_shards_add_up_and_what_was_published_before_counts_as_skipped() -> None:
+    tally, other = Tally.of([RESTORED], skipped=4), Tally()
+    other.add(FAILED)
+    other.add(UNCHANGED)
+    tally.include(other)
+    assert summarize("run", 12.34567, tally) == SUMMARY
+    tally.add(RESTORED, skipped=True)
+    again = summarize("run", 12.34567, tally)
+    assert (again.videos, again.frames) == ({**SUMMARY.videos, "total": 8, "skipped": 5}, SUMMARY.frames)
 
 
 def test_the_exit_code_says_whether_a_video_failed() -> None:
     assert SUMMARY.exit_code == 3
-    assert summarize("run", 1.0, [RESTORED], 0).exit_code == 0
+    assert summarize("run", 1.0, Tally.of([RESTORED])).exit_code == 0
 
 
 def test_what_was_not_tried_again_is_told_with_how_to() -> None:
@@ -46,7 +57,7 @@ def test_what_was_not_tried_again_is_told_with_how_to() -> None:
 
 
 def test_a_run_without_work_says_so() -> None:
-    assert list(lines(summarize("run", 1.0, [], 3), "/out")) == [
+    assert list(lines(summarize("run", 1.0, Tally.of([], skipped=3)), "/out")) == [
         "Nothing to do: all 3 videos are published already and unchanged (/out)."
     ]
 
