@@ -3,8 +3,8 @@
 Everything that can be wrong with a request is found here, before anything is written or started. Knows no Ray.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +15,7 @@ from deblur_core.errors import (
     StorageError,
     UsageError,
 )
-from deblur_core.manifests.videos import FAILED, VideoRecord, records_from_bytes
+from deblur_core.manifests.videos import FAILED, VideoRecord, each_record, records_from_bytes
 from deblur_core.models.registry import check_weights
 from deblur_core.provenance.sidecar import sidecar_key
 from deblur_core.provenance.versions import making_version
@@ -25,6 +25,7 @@ from deblur_core.video.containers import output_name
 from deblur_core.video.preservation import master_name
 from flows.settings import Settings
 from workers.job import META, Job, VideoTask
+from workers.memory import give_back_freed_memory
 
 VIDEOS_KEY = f"{META}/videos.parquet"
 
@@ -89,19 +90,14 @@ def take_inventory(
         rename=places.rename,
     )
     with _as_usage(f"destination {settings.destination}"):
-        records = read_records(destination)
-        present = _present(destination, records)
-    done = [video.video for video in videos if not force and _is_done(video, records.get(video.video), job, present)]
-    given_up = [
-        records[video.video]
-        for video in videos
-        if not (force or retry_failed) and _is_given_up(video, records.get(video.video), job)
-    ]
+        done, given_up = _finished(destination, videos, job)
+    done, given_up = [] if force else done, [] if force or retry_failed else given_up
     finished = {*done, *(record.video for record in given_up)}
     pending = tuple(video for video in videos if video.video not in finished)
     if writes:
         for url in leased_places(job):
             (refuse_if_held if pending else remove_dead)(open_store(url))
+    give_back_freed_memory()  # all the rows of the archive were read
     return Inventory(job, pending, tuple(done), tuple(given_up), other_files)
 
 
@@ -231,32 +227,35 @@ def _why_no_video(settings: Settings, other_files: int) -> str:
     )
 
 
-def _present(destination: ObjectStore, records: dict[str, VideoRecord]) -> dict[str, int]:
+def _finished(destination: ObjectStore, videos: Sequence[VideoTask], job: Job) -> tuple[list[str], list[VideoRecord]]:
+    """The keys of those that are published and unchanged, and the records of those that would only fail again."""
+    done: list[str] = []
+    given_up: list[VideoRecord] = []
+    with suppress(ObjectNotFoundError, BucketNotFoundError):
+        data = destination.read(VIDEOS_KEY)
+        by_key, sizes = {video.video: video for video in videos}, _published_bytes(destination)
+        for record in each_record(data, f"{destination.url}/{VIDEOS_KEY}"):
+            video = by_key.get(record.video)
+            if video is None or (record.source_etag, record.fingerprint) != (video.etag, job.fingerprint):
+                continue
+            if _is_published(record, sizes):
+                done.append(record.video)
+            elif record.is_final and record.failed_by == making_version():
+                given_up.append(record)
+    return done, given_up
+
+
+def _published_bytes(destination: ObjectStore) -> dict[str, int]:
     """Sizes of the published objects, so that one that was deleted or cut by hand is made again."""
-    if not records:
-        return {}
     return {info.key: info.size_bytes for info in destination.list() if not info.key.startswith(f"{META}/")}
 
 
-def _is_done(video: VideoTask, record: VideoRecord | None, job: Job, present: dict[str, int]) -> bool:
+def _is_published(record: VideoRecord, sizes: dict[str, int]) -> bool:
     return (
-        record is not None
-        and record.status != FAILED
-        and record.source_etag == video.etag
-        and record.fingerprint == job.fingerprint
+        record.status != FAILED
         and record.output is not None
-        and present.get(record.output) == record.output_bytes
-        and present.get(sidecar_key(record.output), 0) > 0
-    )
-
-
-def _is_given_up(video: VideoTask, record: VideoRecord | None, job: Job) -> bool:
-    return (
-        record is not None
-        and record.is_final
-        and record.source_etag == video.etag
-        and record.fingerprint == job.fingerprint
-        and record.failed_by == making_version()
+        and sizes.get(record.output) == record.output_bytes
+        and sizes.get(sidecar_key(record.output), 0) > 0
     )
 
 

@@ -52,7 +52,7 @@ class RestoreOptions:
     limits: VerdictLimits = field(default_factory=VerdictLimits)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VideoTask:
     """One video of the archive: its key relative to the source, its version and size."""
 

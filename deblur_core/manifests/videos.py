@@ -4,7 +4,7 @@ It is what makes the next run fast: a row whose source, models and settings are 
 published or failed for good.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
 import pyarrow as pa
@@ -14,6 +14,8 @@ from deblur_core.errors import StorageError
 from deblur_core.manifests.frames import UNREADABLE, from_bytes, to_bytes
 
 RESTORED, UNCHANGED, FAILED = "restored", "unchanged", "failed"
+_ROWS = 16_384
+"""that are turned into records at once"""
 
 VIDEO_SCHEMA = pa.schema(
     [
@@ -89,7 +91,7 @@ def bytes_with(data: bytes, new: Iterable[VideoRecord], where: str) -> bytes:
     try:
         newer = {record.video: record for record in new}
         is_replaced = pc.is_in(old["video"], value_set=pa.array(list(newer), pa.string()))
-        replaced = _records(old.filter(is_replaced))
+        replaced = {record.video: record for record in _records(old.filter(is_replaced))}
         staying = _completed(old.filter(pc.invert(is_replaced)))
     except UNREADABLE as cause:
         raise _unreadable(where) from cause
@@ -126,24 +128,27 @@ def _unreadable(where: str) -> StorageError:
 
 def records_from_bytes(data: bytes, where: str) -> dict[str, VideoRecord]:
     """The rows by video. Raises StorageError naming `where` when the file is not ours."""
+    return {record.video: record for record in each_record(data, where)}
+
+
+def each_record(data: bytes, where: str) -> Iterator[VideoRecord]:
+    """The rows one after the other: an archive has a million. Raises StorageError like `records_from_bytes`."""
     table, _ = from_bytes(data, where)
     try:
-        return _records(table)
+        yield from _records(table)
     except UNREADABLE as cause:
         raise _unreadable(where) from cause
 
 
-def _records(table: pa.Table) -> dict[str, VideoRecord]:
-    """By video. Raises what pyarrow raises over a table of something else."""
+def _records(table: pa.Table) -> Iterator[VideoRecord]:
+    """Raises what pyarrow raises over a table of something else."""
     # Rows written before there were the last columns lack them.
-    columns: Mapping[str, list[object]] = {
-        name: (table[name].cast(pa.int64()) if name == "finished_at" else table[name]).to_pylist()
-        for name in VIDEO_SCHEMA.names
-        if name in table.column_names
-    }
-    rows = zip(*columns.values(), strict=True)
-    records = [VideoRecord(**dict(zip(columns, row, strict=True))) for row in rows]
-    return {record.video: record for record in records}
+    names = [name for name in VIDEO_SCHEMA.names if name in table.column_names]
+    for first in range(0, len(table), _ROWS):
+        part = table.slice(first, _ROWS)
+        columns = [(part[name].cast(pa.int64()) if name == "finished_at" else part[name]).to_pylist() for name in names]
+        for row in zip(*columns, strict=True):
+            yield VideoRecord(**dict(zip(names, row, strict=True)))
 
 
 def merged(old: Mapping[str, VideoRecord], new: Iterable[VideoRecord]) -> dict[str, VideoRecord]:

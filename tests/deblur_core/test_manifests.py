@@ -26,7 +26,14 @@ from deblur_core.manifests.frames import (
     outcomes_table,
     to_bytes,
 )
-from deblur_core.manifests.videos import VideoRecord, bytes_with, merged, records_from_bytes, records_to_bytes
+from deblur_core.manifests.videos import (
+    VideoRecord,
+    bytes_with,
+    each_record,
+    merged,
+    records_from_bytes,
+    records_to_bytes,
+)
 
 AGREED = {
     "video": "string",
@@ -157,6 +164,12 @@ def test_records_come_back_as_they_went_sorted_by_video() -> None:
     back = records_from_bytes(records_to_bytes([FAILED, RECORD]), "videos.parquet")
     assert back == {RECORD.video: RECORD, FAILED.video: FAILED}
     assert list(back) == [RECORD.video, FAILED.video]
+
+
+def test_a_file_of_more_rows_than_are_taken_at_once_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deblur_core.manifests.videos._ROWS", 3)
+    records = [replace(RECORD, video=f"{number}.mp4") for number in range(7)]
+    assert list(each_record(records_to_bytes(records), "v")) == records
 
 
 def test_no_record_at_all_is_a_file_too() -> None:
