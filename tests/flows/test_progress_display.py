@@ -13,7 +13,7 @@ from flows.inventory import Inventory
 from workers.job import Job, RestoreOptions
 from workers.progress import Snapshot, StageProgress
 
-INVENTORY = Inventory(Job("run", "/in", "/out", "/work", RestoreOptions()), (), (), (), {}, 0)
+INVENTORY = Inventory(Job("run", "/in", "/out", "/work", RestoreOptions()), (), (), (), 0)
 SNAPSHOT = Snapshot(
     {
         "plan": StageProgress(calls=3),
