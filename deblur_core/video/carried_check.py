@@ -13,7 +13,7 @@ from deblur_core.video.carried_packets import in_new_order, source_packets
 from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.joining import parameter_sets
 from deblur_core.video.nal_units import has_start_codes
-from deblur_core.video.source import Source, main_video_stream, open_input
+from deblur_core.video.source import Source, each_packet, main_video_stream, open_input
 
 _DIGEST_BYTES = 8
 
@@ -36,7 +36,7 @@ def compare_carried(
     count = 0
     with open_input(result, name) as container:
         stream = main_video_stream(container, name)
-        for packet in container.demux(stream):
+        for packet in each_packet(container, stream):
             if not packet.size:
                 continue
             if count == len(frames):

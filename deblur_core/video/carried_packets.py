@@ -23,7 +23,7 @@ from deblur_core.video.parts import Part, PartPacket, part_packets
 from deblur_core.video.picture_metadata import PictureMetadata, with_bytes, with_metadata
 from deblur_core.video.probe import VideoInfo
 from deblur_core.video.shown_packets import shows_a_frame
-from deblur_core.video.source import Source, main_video_stream, open_input
+from deblur_core.video.source import Source, each_packet, main_video_stream, open_input
 
 # No decoder of H.264 or HEVC holds more frames back; Matroska stores no decoding times: any that are early enough do.
 _DEEPEST_REORDERING = 16
@@ -172,7 +172,7 @@ def source_packets(source: Source, times: FrameTimes, name: str) -> Iterator[tup
             if other.index != stream.index:
                 other.discard = av.stream.Discard.all
         try:
-            for packet in container.demux(stream):
+            for packet in each_packet(container, stream):
                 frame = _frame_number(packet, times)
                 if frame is not None and shows_a_frame(codec, packet):
                     count += 1

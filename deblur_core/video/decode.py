@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError
 from deblur_core.video.index import VideoIndex
 from deblur_core.video.limits import explained_failure
-from deblur_core.video.source import Source, main_video_stream, open_input
+from deblur_core.video.source import Source, each_packet, main_video_stream, open_input
 
 _SEEK_MARGIN_SECONDS = 5
 
@@ -119,7 +119,7 @@ def _packets_from(
             except av.FFmpegError:
                 continue
             try:
-                packets = container.demux(stream)
+                packets = each_packet(container, stream)
                 if place > 0:
                     yield _find_boundary(packets, index, place), stream
                 for packet in packets:

@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from deblur_core.errors import VerificationError
 from deblur_core.video.parts import Part, open_part
 from deblur_core.video.picture_check import difference
+from deblur_core.video.source import each_frame
 
 
 class EncodedCheck:
@@ -44,6 +45,6 @@ def _decoded(parts: Sequence[Part], name: str) -> Generator[VideoFrame, None, No
     for number, part in enumerate(parts):
         with open_part(part) as container:
             try:
-                yield from container.decode(container.streams.video[0])
+                yield from each_frame(container, container.streams.video[0])
             except av.FFmpegError as error:
                 raise VerificationError(f"{name}: part {number} does not decode ({error.strerror})") from error

@@ -20,7 +20,7 @@ from deblur_core.video.decode import decode_frames
 from deblur_core.video.index import VideoIndex
 from deblur_core.video.pixel_format import ffv1_name, to_layout
 from deblur_core.video.probe import VideoInfo
-from deblur_core.video.source import Source, main_video_stream, open_input, time_base
+from deblur_core.video.source import Source, each_frame, main_video_stream, open_input, time_base
 
 _PACKED_BYTES = {"bgr0": 4, "bgra": 4}
 
@@ -123,7 +123,7 @@ def _frames(source: Source, name: str) -> Iterator[VideoFrame]:
     with open_input(source, name) as container:
         stream = main_video_stream(container, name)
         try:
-            yield from container.decode(stream)
+            yield from each_frame(container, stream)
         except av.FFmpegError as error:
             raise VerificationError(f"{name}: does not decode to its end ({error.strerror})") from error
 

@@ -27,7 +27,7 @@ from deblur_core.video.limits import Meter
 from deblur_core.video.mp4_boxes import check_boxes
 from deblur_core.video.probe import VideoInfo
 from deblur_core.video.shown_packets import shows_a_frame
-from deblur_core.video.source import Source, main_video_stream, open_input, open_source, time_base
+from deblur_core.video.source import Source, each_packet, main_video_stream, open_input, open_source, time_base
 
 # Raw streams and AVI store no presentation times; what FFmpeg guesses for them is wrong where frames are reordered.
 _CONTAINERS_WITHOUT_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo", "vvc", "mpeg", "cavsvideo", "dv"}
@@ -229,7 +229,7 @@ def closed_gop_starts(pts: np.ndarray, is_keyframe: np.ndarray) -> tuple[int, ..
 def _checked_packets(container: InputContainer, meter: Meter, name: str) -> Iterator[Packet]:
     last_seconds = 0.0
     try:
-        for packet in container.demux():
+        for packet in each_packet(container):
             meter.see(packet)
             if packet.pts is not None:
                 last_seconds = float(packet.pts * packet.time_base)

@@ -15,7 +15,7 @@ import numpy as np
 
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError
 from deblur_core.video.limits import Meter, explained_failure
-from deblur_core.video.source import Source, main_video_stream, open_input, time_base
+from deblur_core.video.source import Source, each_frame, each_packet, main_video_stream, open_input, time_base
 
 # Only here are decoding times stored with the packets; elsewhere FFmpeg makes them up, after a seek differently.
 _CONTAINERS_WITH_DECODING_TIMES = {"avi"}
@@ -56,7 +56,7 @@ def frames_by_decoding(source: Source, name: str) -> DecodedFrames:
         rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
         packet = None
         try:
-            for packet in container.demux(stream):
+            for packet in each_packet(container, stream):
                 meter.see(packet)
                 packet.opaque = len(packet_dts)
                 if packet.size:
@@ -97,7 +97,7 @@ def leading_frames(source: Source, name: str, stop_pts: int) -> np.ndarray:
     with open_input(source, name) as container:
         stream = main_video_stream(container, name)
         try:
-            for frame in container.decode(stream):
+            for frame in each_frame(container, stream):
                 if frame.pts is not None and not frame.is_corrupt:
                     found.append(frame.pts)
                     if frame.pts >= stop_pts:

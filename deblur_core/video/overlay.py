@@ -21,7 +21,7 @@ from deblur_core.errors import DamagedVideoError, DeclinedVideoError
 from deblur_core.video.pixel_format import ffv1_name, plain_name, to_layout
 from deblur_core.video.preservation import LEAST_SIDE
 from deblur_core.video.probe import VideoInfo
-from deblur_core.video.source import Source, is_empty, open_input
+from deblur_core.video.source import Source, each_frame, is_empty, open_input
 
 _NUMBER_TICK = Fraction(1, 1000)
 
@@ -114,7 +114,7 @@ def read_overlay(source: Source) -> Iterator[tuple[int, VideoFrame]]:
         last_announced = round(Fraction(container.duration or 0, av.time_base) / _NUMBER_TICK) - 1
         number = -1
         try:
-            for frame in container.decode(stream):
+            for frame in each_frame(container, stream):
                 number = round((frame.pts or 0) * (frame.time_base or _NUMBER_TICK) / _NUMBER_TICK)
                 yield number, frame
         except av.FFmpegError as error:

@@ -13,7 +13,7 @@ from av.packet import Packet
 
 from deblur_core.errors import VerificationError
 from deblur_core.video.encode import ORDINAL_TICK
-from deblur_core.video.source import Source, open_input
+from deblur_core.video.source import Source, each_packet, open_input
 
 Part = Source | Callable[[], BinaryIO]
 """A part file: a path, an open file, or a function that opens one (so that no two need be open at once)"""
@@ -47,7 +47,7 @@ def part_packets(parts: Sequence[Part], expected: int, name: str) -> Iterator[Pa
             elif stream.codec_context.extradata != extradata:
                 raise VerificationError(f"{name}: part {number} was encoded with other parameters than part 0")
             count = 0
-            for packet in container.demux(stream):
+            for packet in each_packet(container, stream):
                 if not packet.size:
                     continue
                 shown = first + round(Fraction(packet.pts or 0) * packet.time_base / ORDINAL_TICK)

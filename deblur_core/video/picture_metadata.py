@@ -16,7 +16,7 @@ from av.packet import Packet
 
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError
 from deblur_core.video.index import VideoIndex
-from deblur_core.video.source import Source, main_video_stream, open_input
+from deblur_core.video.source import Source, each_packet, main_video_stream, open_input
 
 _PREFIX_SEI = 39
 _DOLBY_RPU = 62
@@ -49,7 +49,7 @@ def read_picture_metadata(source: Source, index: VideoIndex, name: str) -> dict[
             if other.index != stream.index:
                 other.discard = av.stream.Discard.all
         try:
-            for packet in container.demux(stream):
+            for packet in each_packet(container, stream):
                 frame = _frame_number(packet, index)
                 if frame is not None:
                     metadata = _metadata(bytes(packet), length_bytes, name)

@@ -17,7 +17,7 @@ from deblur_core.errors import DamagedVideoError
 from deblur_core.video.chroma import chroma_location
 from deblur_core.video.frame_side_data import side_data_of
 from deblur_core.video.limits import check_picture_size, explained_failure
-from deblur_core.video.source import Source, is_cover, main_video_stream, open_input, time_base
+from deblur_core.video.source import Source, each_packet, is_cover, main_video_stream, open_input, time_base
 from deblur_core.video.source_quantiser import finest_quantiser
 from deblur_core.video.transport_service import read_service
 
@@ -166,7 +166,7 @@ def _first_frame(container: av.container.InputContainer, stream: VideoStream, na
         raise DamagedVideoError(f"{name}: no decoder knows the codec of its video stream; convert it first")
     packet = None
     try:
-        for packet in container.demux(stream):
+        for packet in each_packet(container, stream):
             for frame in stream.decode(packet):
                 check_picture_size(frame.width, frame.height, name)
                 return frame

@@ -9,13 +9,16 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError, LimitError, NotAVideoError
@@ -139,6 +142,21 @@ def is_empty(source: Source) -> bool:
         return Path(source).stat().st_size == 0
     source.seek(0)
     return not source.read(1)
+
+
+def each_packet(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
+    """The packets of these streams, or of all; the last ones are empty and flush decoders.
+
+    PyAV 17's own `demux` leaks its packet where it is left before its end without being closed.
+    """
+    with closing(container.demux(*streams)) as packets:  # type: ignore[type-var]
+        yield from packets
+
+
+def each_frame(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """The frames of a stream, decoded."""
+    for packet in each_packet(container, stream):
+        yield from stream.decode(packet)
 
 
 def main_video_stream(container: InputContainer, name: str) -> VideoStream:

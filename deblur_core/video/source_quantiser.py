@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.sidedata.encparams import VideoEncParams
 
 from deblur_core.video.frame_side_data import side_data_of
-from deblur_core.video.source import Source, main_video_stream, open_input
+from deblur_core.video.source import Source, each_frame, main_video_stream, open_input
 
 _SAMPLES = 6
 
@@ -42,7 +42,7 @@ def finest_quantiser(source: Source, name: str) -> float | None:
 
 
 def _next_quantiser(container: InputContainer, stream: av.video.stream.VideoStream) -> float | None:
-    for frame in container.decode(stream):
+    for frame in each_frame(container, stream):
         try:
             parameters = next((item for item in side_data_of(frame) if isinstance(item, VideoEncParams)), None)
         except ValueError:

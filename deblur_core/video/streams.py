@@ -17,6 +17,7 @@ from av.stream import Stream
 
 from deblur_core.errors import DamagedVideoError, DeclinedVideoError
 from deblur_core.video.containers import is_mp4_family
+from deblur_core.video.source import each_packet
 
 # Written by the muxer itself, and wrong once the file is another.
 _CONTAINER_KEYS_OF_THE_MUXER = {"major_brand", "minor_version", "compatible_brands", "encoder"}
@@ -128,7 +129,7 @@ def read_packets(source: InputContainer, streams: list[Stream], name: str) -> It
         if stream.index not in indices:
             stream.discard = av.stream.Discard.all
     try:
-        for packet in source.demux(wanted):
+        for packet in each_packet(source, *wanted):
             if packet.size and not _fills_a_gap(packet):
                 yield packet
     except av.FFmpegError as error:

@@ -20,7 +20,7 @@ from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.picture_check import PictureCheck, PictureFindings
 from deblur_core.video.pixel_format import plain_name
 from deblur_core.video.probe import VideoInfo, probe
-from deblur_core.video.source import Source, main_video_stream, open_input
+from deblur_core.video.source import Source, each_frame, main_video_stream, open_input
 from deblur_core.video.stream_check import OtherStreams, compare_other_streams
 from deblur_core.video.tag_check import Lost, compare_tags
 
@@ -129,7 +129,7 @@ def _compare_frames(
     with open_input(result, name) as container:
         stream = main_video_stream(container, name)
         try:
-            for frame in container.decode(stream):
+            for frame in each_frame(container, stream):
                 if count == times.frame_count:
                     raise VerificationError(f"{name}: has more than the {count} frames that it must have")
                 shown = _compare_frame(frame, count, info, times, tolerance, name)
