@@ -33,14 +33,14 @@ def test_adapt_says_what_it_gained_and_leaves_weights_and_report(
     invoke: Invoke, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A network that has learnt nothing yet bears larger steps.
-    monkeypatch.setattr("deblur_core.adaptation.adapt.rate_share", lambda progress: 7.0)
-    result = invoke("adapt", "tiny", "--videos", place.videos, "--iterations", 6, "--frames", 2, "--device", "cpu",
+    monkeypatch.setattr("deblur_core.adaptation.adapt.rate_share", lambda progress: 3.0)
+    result = invoke("adapt", "tiny", "--videos", place.videos, "--iterations", 12, "--frames", 2, "--device", "cpu",
                     "--teacher", "default-fast")  # fmt: skip
     assert result.exit_code == 0, result.output
     report = json.loads((place.folder / "tiny-adapted.json").read_text())
-    assert (report["iterations"], report["frames"], report["accepted"]) == (6, 2, True)
-    assert "tiny: 6 iterations over 1 video" in result.output
-    assert "default-fast restored 24 blurred places to learn from" in result.output
+    assert (report["iterations"], report["frames"], report["accepted"]) == (12, 2, True)
+    assert "tiny: 12 iterations over 1 video" in result.output
+    assert "default-fast restored 48 blurred places to learn from" in result.output
     assert f"adapted weights: {place.folder}/tiny-adapted.safetensors" in result.output
     assert (place.folder / "tiny-adapted.safetensors").is_file()
 
