@@ -16,6 +16,7 @@ from torch import Tensor
 
 from deblur_core.alignment import align
 from deblur_core.errors import WeightsError
+from deblur_core.models.even_areas import keep_even_areas
 from deblur_core.models.network import RestorationNetwork
 from deblur_core.models.pooling import pool_locally
 from deblur_core.models.precision import inference_dtype
@@ -106,9 +107,18 @@ class NetworkRestorer(Restorer):
         height, width = window.target.shape[:2]
         peak = float(np.iinfo(dtype).max)
         x = stack_window(window, network.frames, network.references, self.device, guide, network.size_multiple)
-        y = torch.stack([self._run_turned(x, axes) for axes in network.flips]).mean(0)[0, :, :height, :width]
-        restored = y.clamp(0.0, 1.0).mul_(peak).round_().unflatten(0, (network.outputs, 3)).permute(0, 2, 3, 1)
+        y = torch.stack([self._run_turned(x, axes) for axes in network.flips]).mean(0)[0]
+        y = keep_even_areas(self._recorded(x), y.unflatten(0, (network.outputs, 3)))[..., :height, :width]
+        restored = y.clamp(0.0, 1.0).mul_(peak).round_().permute(0, 2, 3, 1)
         return restored.cpu().numpy().astype(dtype)
+
+    def _recorded(self, x: Tensor) -> Tensor:
+        """What the input shows of each output's time: [1, C, H, W] → [`outputs`, 3, H, W]."""
+        network = self.network
+        frames = x[0, : 3 * network.frames].unflatten(0, (network.frames, 3))
+        if network.outputs == network.frames:
+            return frames
+        return frames[network.frames // 2].expand(network.outputs, -1, -1, -1)
 
     def _stand_in(self, frame: np.ndarray) -> np.ndarray:
         """A blurred frame restored alone; kept, since the sharpest of a stretch stands in for many."""
