@@ -108,6 +108,10 @@ def _moving_max(shot: np.ndarray, reach: int) -> np.ndarray:
 class BlurSelector(Selector):
     """Blur probabilities of frames that belong together. `default_threshold` is where its errors were balanced."""
 
+    # In stretches of 15 to 60 frames of six held-out clips, with strides of 5 to 30, it labelled 88 % of the measured
+    # frames right when it saw these alone, 97 % with 10 spread over the stretch, 97.5 % with 20, and as many with all.
+    context_frames = 20
+
     def __init__(self, tensors: dict[str, np.ndarray], weights_sha256: str, name: str = "default") -> None:
         super().__init__(name, weights_sha256)
         self._tensors = tensors

@@ -13,6 +13,9 @@ class Selector(ABC):
     name: as the registry has it; weights_sha256: hex; default_threshold: where a frame counts as blurred.
     """
 
+    context_frames: int = 1
+    """How many frames of a stretch it has to see to judge any of them well, where there are so many."""
+
     def __init__(self, name: str, weights_sha256: str) -> None:
         self.name = name
         self.weights_sha256 = weights_sha256

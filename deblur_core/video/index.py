@@ -80,7 +80,8 @@ class Segment:
 
 
 def plan_segments(index: VideoIndex, max_frames: int = 300) -> tuple[Segment, ...]:
-    """Cuts the video at closed GOPs into segments of at most `max_frames`; a longer GOP stays whole.
+    """Cuts the video at closed GOPs into segments of at most `max_frames`; a longer GOP stays whole, and a last segment
+    of under a tenth joins the one before: frames are judged by each other.
 
     Where some of the GOPs are independent too, it cuts there if it can: a GOP cut in two cannot stay as it is.
     """
@@ -93,6 +94,8 @@ def plan_segments(index: VideoIndex, max_frames: int = 300) -> tuple[Segment, ..
             whole = start
         while end - cuts[-1] > max_frames and start > cuts[-1]:
             cuts.append(whole if whole > cuts[-1] else start)
+    if len(cuts) > 1 and 10 * (index.frame_count - cuts[-1]) < max_frames:
+        cuts.pop()
     cuts.append(index.frame_count)
     return tuple(Segment(number, start, stop - start) for number, (start, stop) in enumerate(pairwise(cuts)))
 

@@ -15,7 +15,7 @@ from deblur_core.models.network_restorer import NetworkRestorer
 from deblur_core.models.selector import Selector
 from flows.measure.models import restore_blurred
 from flows.measure.selector_clips import JudgedClip
-from workers.stages.classify import measured_frames
+from workers.stages.classify import measured_frames, seen_frames
 
 STRIDES = (1, 15)
 
@@ -59,8 +59,9 @@ def classify(selector: Selector, clip: JudgedClip) -> Classified:
 def strided(selector: Selector, features: Sequence[np.ndarray], stride: int) -> np.ndarray:
     """float32 [T]: probabilities when only the middle of every `stride` frames is measured."""
     measured, owner = measured_frames(len(features), stride)
+    seen = seen_frames(measured, selector.context_frames)
     probability = np.zeros(len(features), np.float32)
-    probability[measured] = selector.probabilities([features[int(number)] for number in np.flatnonzero(measured)])
+    probability[seen] = selector.probabilities([features[int(number)] for number in np.flatnonzero(seen)])
     return probability[owner]
 
 
@@ -88,14 +89,13 @@ def compare_modes(
             right, frames, measured, blurred, seconds = 0, 0, 0, 0, 0.0
             for number, each in enumerate(clips):
                 labels = strided(selector, each.features, stride) >= np.float32(selector.default_threshold)
-                looked_at = int(measured_frames(len(labels), stride)[0].sum())
                 right += int((labels == each.clip.motion).sum())
                 frames += len(labels)
-                measured += looked_at
+                measured += _looked_at(selector, each, stride)
                 if number < timed_clips:
                     blurred += int(labels.sum())
                     seconds += _seconds_of_a_run(selector, restorer, each.clip, stride)
-            of_timed = sum(int(measured_frames(len(c.features), stride)[0].sum()) for c in clips[:timed_clips])
+            of_timed = sum(_looked_at(selector, each, stride) for each in clips[:timed_clips])
             speed = frames / (one * measured)
             reference = speed if math.isnan(reference) else reference
             results.append(
@@ -105,6 +105,11 @@ def compare_modes(
                 )
             )  # fmt: skip
     return results
+
+
+def _looked_at(selector: Selector, clip: Classified, stride: int) -> int:
+    measured, _ = measured_frames(len(clip.features), stride)
+    return int(seen_frames(measured, selector.context_frames).sum())
 
 
 def _seconds_to_restore(restorer: NetworkRestorer, clips: list[JudgedClip]) -> float:
@@ -119,10 +124,11 @@ def _seconds_to_restore(restorer: NetworkRestorer, clips: list[JudgedClip]) -> f
 def _seconds_of_a_run(selector: Selector, restorer: NetworkRestorer, clip: JudgedClip, stride: int) -> float:
     """Processor time of classifying a clip with this stride and restoring what was flagged."""
     measured, owner = measured_frames(len(clip.lumas), stride)
+    seen = seen_frames(measured, selector.context_frames)
     began = time.process_time()
-    features = [selector.frame_features(clip.lumas[number]) for number in np.flatnonzero(measured)]
+    features = [selector.frame_features(clip.lumas[number]) for number in np.flatnonzero(seen)]
     probability = np.zeros(len(clip.lumas), np.float32)
-    probability[measured] = selector.probabilities(features)
+    probability[seen] = selector.probabilities(features)
     labels = probability[owner] >= np.float32(selector.default_threshold)
     for number in np.flatnonzero(labels):
         restore_blurred(restorer, clip.made, int(number), labels)

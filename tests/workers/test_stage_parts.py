@@ -13,7 +13,7 @@ from deblur_core.video.index import VideoIndex, index_video
 from tests.media import make_clip
 from workers.planned_video import index_from_bytes, index_to_bytes
 from workers.stages.assemble import overlaid
-from workers.stages.classify import measured_frames
+from workers.stages.classify import measured_frames, seen_frames
 
 
 def numbered(*numbers: int) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -40,6 +40,15 @@ def test_a_last_group_that_is_shorter_is_spoken_for_by_its_own_middle(count: int
     assert measured[owner].all()
     if len(last):
         assert set(last.tolist()) == {count // 15 * 15 + len(last) // 2}
+
+
+@pytest.mark.parametrize(("count", "stride", "seen"), [(300, 15, 20), (90, 15, 24), (24, 10, 20), (9, 3, 9), (1, 1, 1)])
+def test_the_selector_sees_enough_frames_to_judge_them_by_each_other(count: int, stride: int, seen: int) -> None:
+    measured, _ = measured_frames(count, stride)
+    looked_at = seen_frames(measured, 20)
+    assert looked_at[measured].all()
+    assert looked_at.sum() == seen
+    assert np.diff(np.flatnonzero(looked_at), prepend=0, append=count - 1).max() <= max(count // 10 + 1, stride)
 
 
 def test_a_restored_frame_takes_the_place_of_its_original_and_no_other() -> None:

@@ -293,6 +293,16 @@ def test_with_a_stride_only_the_measured_frames_are_marked_as_such(archive: Path
     assert len({row["blur_probability"] for row in rows[:10]}) == 1
 
 
+def test_a_measured_frame_is_judged_by_others_of_its_video(archive: Path) -> None:
+    """Two measurements speak for all 24 frames; by these two alone the first would not be told from a soft picture."""
+    shaken_clip(archive / "in" / "clip.mp4", frames=24, shaken=((4, 9), (15, 21)))
+    line = Line(job_in(archive, stride=12))
+    line.restore("clip.mp4")
+    rows = line.manifest("clip.mp4")
+    assert [row["frame"] for row in rows if row["measured"]] == [6, 18]
+    assert all(row["is_blurred"] for row in rows)
+
+
 def test_a_copy_under_the_old_name_goes_when_the_result_needs_another_container(archive: Path) -> None:
     shaken_clip(archive / "in" / "clip.avi", frames=24, shaken=((8, 14),), codec="mpeg4")
     job = job_in(archive, limits=NOTHING_IS_GOOD_ENOUGH)

@@ -45,14 +45,15 @@ class ClassifyStage:
 
     def _measure(self, task: SegmentTask) -> SegmentLabels:
         measured, owner = measured_frames(task.frame_count, self._job.options.stride)
+        seen = seen_frames(measured, self._selector.context_frames)
         features = []
         with open_video(self._stores.source, task.video) as file:
             index = self._videos.get(task.video).index
             for number, frame in decode_frames(file, index, task.first_frame, task.stop_frame, task.video.video):
-                if measured[number - task.first_frame]:
+                if seen[number - task.first_frame]:
                     features.append(self._selector.frame_features(full_scale_luma(frame)))
         probability = np.zeros(task.frame_count, np.float32)
-        probability[measured] = self._selector.probabilities(features)
+        probability[seen] = self._selector.probabilities(features)
         return SegmentLabels(task.first_frame, probability[owner], measured)
 
     def _read_manifest(self, video: VideoTask) -> pa.Table | None:
@@ -76,3 +77,12 @@ def measured_frames(count: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
     stop = np.minimum(start + stride, count)
     owner = start + (stop - start) // 2
     return owner == numbers, owner
+
+
+def seen_frames(measured: np.ndarray, least: int) -> np.ndarray:
+    """bool [T]: the measured frames; where they are fewer than `least`, so many spread over all T besides, that the
+    selector may judge these by them."""
+    seen = measured.copy()
+    if measured.sum() < least:
+        seen[np.linspace(0, len(measured) - 1, min(least, len(measured))).round().astype(int)] = True
+    return seen

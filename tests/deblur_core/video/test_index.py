@@ -87,6 +87,13 @@ def test_gop_longer_than_the_limit_stays_whole(tmp_path: Path) -> None:
     assert [each.frame_count for each in plan_segments(index, max_frames=10)] == [40, 20]
 
 
+def test_a_few_last_frames_are_no_segment_of_their_own(tmp_path: Path) -> None:
+    index = index_video(make_clip(tmp_path / "a.mp4", frames=62, gop=2), "a.mp4")
+    assert [each.frame_count for each in plan_segments(index, max_frames=30)] == [30, 32]
+    assert [each.frame_count for each in plan_segments(index, max_frames=20)] == [20, 20, 20, 2]
+    assert [each.frame_count for each in plan_segments(index, max_frames=62)] == [62]
+
+
 def test_mp4_cut_in_its_media_data_is_damaged(tmp_path: Path) -> None:
     clip = remux(make_clip(tmp_path / "a.mp4"), tmp_path / "fast.mp4", faststart=True)
     with pytest.raises(DamagedVideoError, match="cut short"):
