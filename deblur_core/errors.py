@@ -54,6 +54,10 @@ class ObjectChangedError(StorageError):
     """The object is no longer the one that was planned for: its ETag changed while it was being read."""
 
 
+class OccupiedNameError(StorageError):
+    """Something that this program did not publish lies where a video is to be published; it is left as it is."""
+
+
 class UnavailableError(StorageError):
     """The store did not answer, broke off, or asked to be left alone: the same request may succeed a little later."""
 

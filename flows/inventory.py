@@ -192,7 +192,8 @@ def _check_apart(places: _Places, work: Location) -> None:
         raise UsageError(f"work {work.url} lies among the published videos: name another place, or {meta}/work")
     if places.only is not None:
         same = (places.rename or places.only) == places.only and destination.url == source.url
-        if same:
+        target = parse_location(f"{destination.url.rstrip('/')}/{places.rename or places.only}")
+        if same or target.is_inside(parse_location(f"{source.url.rstrip('/')}/{places.only}")):
             raise UsageError(f"destination {destination.url} would overwrite the source: name another place")
         return
     if destination.is_inside(source):
@@ -238,7 +239,7 @@ def _finished(destination: ObjectStore, videos: Sequence[VideoTask], job: Job) -
             video = by_key.get(record.video)
             if video is None or (record.source_etag, record.fingerprint) != (video.etag, job.fingerprint):
                 continue
-            if _is_published(record, sizes):
+            if _is_published(record, sizes) and record.output in job.output_keys(video):
                 done.append(record.video)
             elif record.is_final and record.failed_by == making_version():
                 given_up.append(record)

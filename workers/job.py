@@ -17,7 +17,7 @@ from deblur_core.verdict import VerdictLimits
 from deblur_core.video.preservation import MASTER_CODEC, master_name
 from deblur_core.video.rebuild import output_name
 
-PIPELINE_VERSION = "1"
+PIPELINE_VERSION = "2"
 """Raise it when the same settings and weights would give other pixels or labels."""
 
 FRAMES_VERSION = "2"
@@ -174,6 +174,11 @@ class Job:
     def manifest_key(self, video: VideoTask) -> str:
         """In the destination."""
         return f"{META}/manifests/{video.video}/frames.parquet"
+
+    def output_keys(self, video: VideoTask) -> tuple[str, ...]:
+        """All that `output_key` gives with one setting or another: what an earlier run may have published it as."""
+        key = self.rename or video.video
+        return tuple(dict.fromkeys((key, output_name(key), master_name(key))))
 
     def output_key(self, video: VideoTask, rebuilt: bool) -> str:
         """In the destination: the source's own name, or the name of the container that holds a rebuilt video."""

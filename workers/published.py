@@ -34,7 +34,9 @@ def published_before(job: Job, stores: Stores, task: VideoTask) -> VideoRecord |
     row = VideoRecord(**json.loads(metadata["record"]))
     if job.salt and row.run_id != job.run_id:
         return None  # that is what is to be done again
-    if row.output is None or not stores.destination.exists(row.output):
+    if row.output is None or row.output not in job.output_keys(task):
+        return None
+    if not stores.destination.exists(row.output):
         return None
     if stores.destination.head(row.output).size_bytes != row.output_bytes:
         return None

@@ -62,13 +62,6 @@ class Rebuilt:
     tag: ProvenanceTag | None
 
 
-def unseal(stores: Stores, published: str) -> None:
-    """Empties the record of a video that is about to be replaced: the right to delete it may be missing."""
-    key = sidecar_key(published)
-    if stores.destination.exists(key):
-        stores.destination.put(key, b"")
-
-
 def is_sealed(stores: Stores, published: str) -> bool:
     """Whether the video has a record."""
     try:

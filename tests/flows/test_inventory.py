@@ -249,3 +249,20 @@ def test_weights_that_are_not_the_released_ones_are_refused(
     with pytest.raises(UsageError, match="not the released ones"):
         take("in", "out")
     assert not (archive / "out").exists()
+
+
+@pytest.mark.parametrize("destination", ["films/b.mp4", "films"])
+def test_a_source_is_not_overwritten_through_a_link(archive: Path, destination: str) -> None:
+    (archive / "films").mkdir()
+    (archive / "links").mkdir()
+    (archive / "in" / "b.mp4").rename(archive / "films" / "b.mp4")
+    (archive / "links" / "b.mp4").symlink_to(archive / "films" / "b.mp4")
+    with pytest.raises(UsageError, match="overwrite the source"):
+        take("links/b.mp4", destination)
+
+
+def test_what_is_published_under_another_name_is_not_done(archive: Path) -> None:
+    first = take("in/b.mp4", "out")
+    published(first, first.pending, archive / "out")
+    assert take("in/b.mp4", "out").done == ("b.mp4",)
+    assert names(take("in/b.mp4", "out/second.mp4").pending) == ["b.mp4"]

@@ -9,6 +9,7 @@ from deblur_core.video.encode import EncodeSettings, choose_encoder
 from deblur_core.video.held_streams import refusal
 from deblur_core.video.index import VideoIndex, index_video, plan_segments
 from deblur_core.video.probe import VideoInfo, probe
+from workers.claims import refuse_if_occupied
 from workers.job import Job, VideoTask, suffix_of
 from workers.leftovers import empty_work
 from workers.planned_video import PlannedVideos, Stores, index_from_bytes, index_to_bytes, open_video
@@ -26,6 +27,9 @@ class PlanStage:
         """Raises NotAVideoError, DamagedVideoError or DeclinedVideoError for what cannot be planned."""
         # A name that leaves no room for the record's is told now, not after hours of work.
         self._stores.destination.exists(sidecar_key(self._job.output_key(task, rebuilt=True)))
+        names = {self._job.output_key(task, rebuilt) for rebuilt in (False, True)}
+        if len(names) == 1:  # else nobody knows yet which of them it will be
+            refuse_if_occupied(self._job, self._stores, task, *names)
         record = published_before(self._job, self._stores, task)
         if record is not None:
             empty_work(self._stores.work, task.video)  # a kill may have kept publish from it

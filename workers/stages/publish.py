@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from deblur_core.errors import AccessDeniedError, ObjectNotFoundError, VerificationError
+from deblur_core.errors import AccessDeniedError, VerificationError
 from deblur_core.manifests.frames import (
     REJECTED,
     RESTORED,
@@ -37,6 +37,7 @@ from deblur_core.storage.hashing import sha256_of
 from deblur_core.video.encoded_check import EncodedCheck
 from deblur_core.video.picture_check import FrameWatch
 from deblur_core.video.rebuild import CarriedFrames, rebuild
+from workers.claims import claim, published_as
 from workers.frame_checksums import publish_frame_checksums, remove_frame_checksums, watching_source
 from workers.job import Job, SegmentTask, VideoTask, deblur_spans, suffix_of
 from workers.leftovers import empty_work
@@ -44,7 +45,7 @@ from workers.planned_video import PlannedVideo, PlannedVideos, Stores, open_vide
 from workers.published import published_before
 from workers.rebuilding import Rebuilding, encoded_whole, expected, rebuilding_of
 from workers.results import Published
-from workers.sealing import Actions, Rebuilt, Sealer, unseal
+from workers.sealing import Actions, Rebuilt, Sealer
 from workers.stages.assemble import AssembleStage
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class PublishStage:
         with open_video(self._stores.source, task) as source:
             source_sha256 = sha256_of(source)
         version = ObjectInfo(task.video, task.size_bytes, task.etag, 0.0)
-        unseal(self._stores, key)
+        claim(self._job, self._stores, task, key)
         copied = self._stores.destination.copy_from(self._stores.source, task.video, key, version)
         facts = FileFacts(key, copied.size_bytes, source_sha256)
         self._sealer.seal(task, planned, actions, facts, source_sha256, None)
@@ -117,7 +118,7 @@ class PublishStage:
             rebuilt, source_sha256 = self._checked(whole, task, planned, segments, how, path)
         with path.open("rb") as file:
             facts = FileFacts(how.key, path.stat().st_size, sha256_of(file))
-        unseal(self._stores, how.key)
+        claim(self._job, self._stores, task, how.key)
         self._stores.destination.put_file(how.key, path)
         path.unlink(missing_ok=True)
         self._sealer.seal(task, planned, actions, facts, source_sha256, rebuilt)
@@ -149,15 +150,11 @@ class PublishStage:
 
     def _remove_former(self, task: VideoTask, output: str) -> None:
         """Takes away what an earlier run published under the video's other name (with or without `.mkv`)."""
-        key, destination = self._job.manifest_key(task), self._stores.destination
-        try:
-            _, metadata = from_bytes(destination.read(key), key)
-        except ObjectNotFoundError:
-            return
-        former = VideoRecord(**json.loads(metadata["record"])).output
-        if former is not None:
-            remove_frame_checksums(self._job, destination, former, output)
-        if former in (None, output):
+        destination, former = self._stores.destination, published_as(self._job, self._stores, task)
+        if former is None or former not in self._job.output_keys(task):
+            return  # the latter: another run gave it a name of its own
+        remove_frame_checksums(self._job, destination, former, output)
+        if former == output:
             return
         try:
             for left in (former, sidecar_key(former)):
