@@ -3,6 +3,7 @@
 Everything that can be wrong with a request is found here, before anything is written or started. Knows no Ray.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from deblur_core.models.registry import check_weights
 from deblur_core.provenance.sidecar import sidecar_key
 from deblur_core.provenance.versions import making_version
 from deblur_core.storage import Location, ObjectInfo, ObjectStore, open_store, parse_location
+from deblur_core.storage.keys import printable
 from deblur_core.storage.lease import refuse_if_held, remove_dead
 from deblur_core.video.containers import output_name
 from deblur_core.video.preservation import master_name
@@ -27,6 +29,9 @@ from flows.settings import Settings
 from workers.job import META, Job, VideoTask
 from workers.memory import give_back_freed_memory
 
+log = logging.getLogger(__name__)
+
+_UNFOLLOWED = "a symbolic link that is not followed"
 VIDEOS_KEY = f"{META}/videos.parquet"
 
 
@@ -208,13 +213,19 @@ def _list_videos(store: ObjectStore, settings: Settings, only: str | None) -> tu
     if only is not None:
         info = store.head(only)
         return [VideoTask(only, info.etag, info.size_bytes)], 0
-    videos, others = [], 0
-    for info in store.list():
+    videos, others, links = [], 0, list[str]()
+    for info in store.list(passed_over=links.append):
         if info.key.startswith(f"{META}/"):
             continue
         if PurePosixPath(info.key).suffix.lower() in settings.video_suffixes:
             videos.append(VideoTask(info.key, info.etag, info.size_bytes))
         else:
+            others += 1
+    for key in links:
+        if PurePosixPath(key).suffix.lower() in settings.video_suffixes:
+            videos.append(VideoTask(key, _UNFOLLOWED, 0))  # fails with what is wrong with the link
+        else:
+            log.warning("%s is a symbolic link that is not followed", printable(key))
             others += 1
     return videos, others
 

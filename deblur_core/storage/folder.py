@@ -57,7 +57,7 @@ class FolderObjectStore(ObjectStore):
         self.root = root.absolute()
         self.url = str(self.root)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", passed_over: Callable[[str], object] | None = None) -> Iterator[ObjectInfo]:
         start = check_prefix(prefix).rpartition("/")[0]
         folder = self.root / start
         with self._explained("list", folder):
@@ -65,9 +65,11 @@ class FolderObjectStore(ObjectStore):
                 raise BucketNotFoundError(f"{self.url} is not a folder; create it or name another")
             root = resolved(self.root)
             if resolved(folder) == root / start:
-                yield from self._walk(folder, f"{start}/" if start else "", prefix, root)
+                yield from self._walk(folder, f"{start}/" if start else "", prefix, root, passed_over)
 
-    def _walk(self, folder: Path, above: str, prefix: str, root: Path) -> Iterator[ObjectInfo]:
+    def _walk(
+        self, folder: Path, above: str, prefix: str, root: Path, passed_over: Callable[[str], object] | None
+    ) -> Iterator[ObjectInfo]:
         try:
             with os.scandir(folder) as found:
                 entries = [(above + _text(entry.name), entry) for entry in found]
@@ -79,12 +81,16 @@ class FolderObjectStore(ObjectStore):
             if not (key.startswith(prefix) or prefix.startswith(key)) or key == TEMPORARY_PREFIX:
                 continue
             if key.endswith("/"):
-                yield from self._walk(folder / entry.name, key, prefix, root)
-            elif not entry.is_symlink() or _leads_into(root, Path(entry.path)):
+                yield from self._walk(folder / entry.name, key, prefix, root, passed_over)
+                continue
+            status = None
+            if not entry.is_symlink() or _leads_into(root, Path(entry.path)):
                 with suppress(FileNotFoundError):
                     status = entry.stat()
-                    if stat.S_ISREG(status.st_mode):
-                        yield _info(key, status)
+            if status is not None and stat.S_ISREG(status.st_mode):
+                yield _info(key, status)
+            elif passed_over is not None and entry.is_symlink():
+                passed_over(key)
 
     def head(self, key: str) -> ObjectInfo:
         return self._find(key)[1]

@@ -23,7 +23,7 @@ import builtins
 import hashlib
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -64,7 +64,7 @@ class S3ObjectStore(ObjectStore):
         self._sizes = sizes or TransferSizes()
         self._bucket_was_seen = False
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", passed_over: Callable[[str], object] | None = None) -> Iterator[ObjectInfo]:
         check_prefix(prefix)
         last = ""
         with explained(self.url, self.endpoint_url):

@@ -13,7 +13,7 @@ It knows no medium and no video. What every store promises, and `tests/deblur_co
 import shutil
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +52,10 @@ class ObjectStore(ABC):
         return f"{type(self).__name__}({self.url!r})"
 
     @abstractmethod
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", passed_over: Callable[[str], object] | None = None) -> Iterator[ObjectInfo]:
         """Every object whose key begins with `prefix`, in the binary order of the keys' UTF-8, as a stream.
+
+        passed_over: is told the key of each symbolic link that is no object, for it leads out, nowhere or to a folder.
 
         `prefix` is plain text as in S3: "a/b" finds "a/bc" too; end it with '/' to mean a folder. Errors are raised
         when the stream is read: BucketNotFoundError where the bucket or the folder does not exist, AccessDeniedError.

@@ -266,3 +266,15 @@ def test_what_is_published_under_another_name_is_not_done(archive: Path) -> None
     published(first, first.pending, archive / "out")
     assert take("in/b.mp4", "out").done == ("b.mp4",)
     assert names(take("in/b.mp4", "out/second.mp4").pending) == ["b.mp4"]
+
+
+def test_videos_behind_links_that_are_not_followed_are_not_left_out(archive: Path) -> None:
+    """They fail when they are planned, each with what is wrong with its link."""
+    (archive / "elsewhere").mkdir()
+    (archive / "elsewhere" / "c.mp4").write_bytes(b"c")
+    (archive / "in" / "c.mp4").symlink_to(archive / "elsewhere" / "c.mp4")
+    (archive / "in" / "gone.mp4").symlink_to(archive / "nowhere")
+    (archive / "in" / "folder").symlink_to(archive / "elsewhere")
+    inventory = take("in", "out")
+    assert names(inventory.pending) == ["b.mp4", "c.mp4", "films/A.MOV", "gone.mp4"]
+    assert inventory.other_files == 3

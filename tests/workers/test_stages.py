@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deblur_core.errors import DeclinedVideoError, ObjectChangedError
+from deblur_core.errors import DeclinedVideoError, ObjectChangedError, StorageError
 from deblur_core.manifests.frames import from_bytes
 from deblur_core.manifests.videos import VideoRecord
 from deblur_core.verdict import VerdictLimits
@@ -301,6 +301,13 @@ def test_a_measured_frame_is_judged_by_others_of_its_video(archive: Path) -> Non
     rows = line.manifest("clip.mp4")
     assert [row["frame"] for row in rows if row["measured"]] == [6, 18]
     assert all(row["is_blurred"] for row in rows)
+
+
+def test_a_video_behind_a_link_that_leads_out_fails_with_that_reason(archive: Path, tmp_path: Path) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=12, size=(96, 64))
+    (archive / "in" / "clip.mp4").symlink_to(tmp_path / "clip.mp4")
+    with pytest.raises(StorageError, match=r"leads out of .*through a symbolic link"):
+        Line(job_in(archive)).run("plan", VideoTask("clip.mp4", "of a link", 0))
 
 
 def test_a_copy_under_the_old_name_goes_when_the_result_needs_another_container(archive: Path) -> None:

@@ -202,6 +202,9 @@ def test_links_that_lead_out_are_neither_listed_nor_followed(root: Path, tmp_pat
     (root / "loop").symlink_to(root)
     store = open_store(root)
     assert keys(store) == []
+    passed_over: list[str] = []
+    assert list(store.list(passed_over=passed_over.append)) == []
+    assert sorted(passed_over) == ["dangling.mp4", "file.mp4", "folder", "loop"]
     assert list(store.list("folder/")) == []
     for key in ("folder/secret.mp4", "file.mp4"):
         with pytest.raises(StorageError, match="leads out"):
