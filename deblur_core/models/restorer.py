@@ -149,11 +149,19 @@ class Restorer(ABC):
         """Restores the marked frames of one shot; the others come back untouched.
 
         frames: uint8 (or uint16) RGB [T, H, W, 3] in presentation order; blurred: bool [T].
-        Returns an array of the same shape and dtype. Raises ValueError when the two do not match.
+        Returns an array of the same shape and dtype. Raises ValueError when the two do not match, or for other types.
         """
-        frames, blurred = np.asarray(frames), np.asarray(blurred, dtype=bool)
+        frames, blurred = np.asarray(frames), np.asarray(blurred)
         if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"restore: frames must be uint8 or uint16 [T, H, W, 3], not {frames.dtype} {frames.shape}")
+        if not frames.size and len(frames):
+            raise ValueError(f"restore: frames of {frames.shape[2]} × {frames.shape[1]} pixels hold no picture")
+        if blurred.dtype != np.bool_ and not np.isin(blurred, (0, 1)).all():
+            # Of probabilities all but 0 would count as blurred, of texts all.
+            raise ValueError(
+                f"restore: labels must be bool, not {blurred.dtype}: compare probabilities with a threshold"
+            )
+        blurred = blurred.astype(bool)
         if blurred.shape != (len(frames),):
             raise ValueError(f"restore: {len(frames)} frames but labels of shape {blurred.shape}")
         out = frames.copy()

@@ -36,7 +36,10 @@ class Selector(ABC):
         """
 
     def blur_probability(self, frames: np.ndarray) -> np.ndarray:
-        """RGB [T, H, W, 3], uint8 or full-scale uint16, one stretch of video → float32 [T] in [0, 1]; T may be 0."""
+        """RGB [T, H, W, 3], uint8 or full-scale uint16, one stretch of video → float32 [T] in [0, 1]; T may be 0.
+
+        Raises ValueError for other shapes or types."""
+        frames = np.asarray(frames)
         if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"blur_probability: wants uint8 or uint16 [T, H, W, 3], not {frames.dtype} {frames.shape}")
         return self.probabilities([self.frame_features(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)) for frame in frames])

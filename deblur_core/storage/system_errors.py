@@ -34,6 +34,8 @@ def from_system(doing: str, path: Path, error: OSError) -> StorageError:
         return StorageFullError(f"cannot {doing} {where}: {why}; free space there, then run again")
     if error.errno == errno.ELOOP:
         return StorageError(f"cannot {doing} {where}: its symbolic links lead in a circle; name the place itself")
+    if error.errno == errno.ENAMETOOLONG:
+        return StorageError(f"cannot {doing} {where}: {why}; shorten the name of the video or of a folder above it")
     if error.errno in _PASSING:
         return UnavailableError(f"cannot {doing} {where}: {why}; run again once the disk or the network is well")
     return StorageError(f"cannot {doing} {where}: {why}")

@@ -1,6 +1,7 @@
 """What a restorer gets to see of a blurred frame's surroundings, and what stands in where nothing there is sharp."""
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -89,6 +90,26 @@ def test_stand_ins_are_restored_before_they_are_used_and_only_once() -> None:
     network.seen.clear()
     restorer.restore_frame(FrameWindow(striped(70), {}, (), (before, after)))
     assert network.seen == [[0.0, 0.0], [51.0, 81.0], [51.0, 81.0]]
+
+
+@pytest.mark.parametrize("labels", [np.array([0.2, 0.9]), ["False", "True"], np.array([0, 2])])
+def test_labels_that_are_no_labels_are_refused(labels: object) -> None:
+    restorer = NetworkRestorer("brighter", Brighter(), "", torch.device("cpu"), torch.float32)
+    with pytest.raises(ValueError, match="labels must be bool"):
+        restorer.restore(np.stack([striped(60)] * 2), labels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("labels", [[False, True], np.array([0, 1], np.uint8), np.array([0.0, 1.0])])
+def test_labels_of_two_values_are_labels(labels: object) -> None:
+    restorer = NetworkRestorer("brighter", Brighter(), "", torch.device("cpu"), torch.float32)
+    out = restorer.restore(np.stack([striped(60)] * 2), labels)  # type: ignore[arg-type]
+    assert (out == np.stack([striped(60), striped(61)])).all()
+
+
+def test_frames_without_pixels_are_refused() -> None:
+    restorer = NetworkRestorer("brighter", Brighter(), "", torch.device("cpu"), torch.float32)
+    with pytest.raises(ValueError, match="0 × 0 pixels hold no picture"):
+        restorer.restore(np.zeros((2, 0, 0, 3), np.uint8), np.array([False, True]))
 
 
 def test_where_there_are_references_nothing_stands_in() -> None:
