@@ -51,6 +51,14 @@ class RestoreOptions:
     reencode: bool = False
     limits: VerdictLimits = field(default_factory=VerdictLimits)
 
+    @property
+    def verdict_limits(self) -> VerdictLimits:
+        """`limits`; where sharp frames are asked for, too (a threshold of 0), or moments, it need not be blur that was
+        taken away."""
+        if self.threshold > 0 and self.slow_motion == 1:
+            return self.limits
+        return replace(self.limits, unexplained=1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class VideoTask:

@@ -28,7 +28,7 @@ from workers.planned_video import PlannedVideos, Stores
 from workers.results import Call, Planned, Published
 from workers.video_state import VideoState
 
-EVERYTHING_IS_BETTER = VerdictLimits(sharpness_gain=-1.0, reblur_error=float("inf"))
+EVERYTHING_IS_BETTER = VerdictLimits(sharpness_gain=-1.0, reblur_error=float("inf"), unexplained=1.0)
 
 
 class FewFrames(Selector):

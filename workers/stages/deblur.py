@@ -91,7 +91,7 @@ class DeblurStage:
             with OverlayWriter(path, info) as overlay:
                 decoded = decode_frames(file, planned.index, start, end, task.video.video)
                 numbers = [int(target) for target in targets]
-                limits = self._job.options.limits
+                limits = self._job.options.verdict_limits
                 moments = self._restorer.restore_moments if slow else None
                 for result in restore_stream(decoded, blurred, first, numbers, self._restorer, needs, limits, moments):
                     for moment, frame in enumerate(result.frames):
