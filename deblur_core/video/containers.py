@@ -27,6 +27,8 @@ _MUXERS = {
 }
 # FFmpeg's muxer for transport streams refuses nothing and writes what no player reads.
 _TRANSPORT_STREAM_VIDEO = frozenset({"libx264", "libx265"})
+# FFmpeg's muxer for MOV lists them and refuses them when it writes the header.
+_REFUSED_BY_MOV = frozenset({"libvpx-vp9", "libsvtav1"})
 # Matroska's as FFmpeg writes it.
 _TICKS = {"mpegts": Fraction(1, 90000), "matroska": Fraction(1, 1000), "webm": Fraction(1, 1000)}
 _MP4_FAMILY = {"mp4", "mov", "3gp", "3g2"}
@@ -66,7 +68,7 @@ def holds(muxer: str, encoder: str) -> bool:
 @cache
 def _codecs_of(muxer: str) -> frozenset[str]:
     with av.open(io.BytesIO(), "w", format=muxer) as container:
-        return frozenset(container.supported_codecs)
+        return frozenset(container.supported_codecs) - (_REFUSED_BY_MOV if muxer == "mov" else frozenset())
 
 
 def _suffix(name: str) -> str:

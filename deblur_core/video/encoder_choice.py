@@ -104,17 +104,38 @@ def choose_encoder(info: VideoInfo, container_suffix: str, settings: EncodeSetti
     else:
         wanted = [CODECS[settings.codec]]
     for encoder in wanted:
-        layout = ffv1_name(pixel_format) if encoder == "ffv1" else pixel_format
-        if (
-            holds(muxer, encoder)
-            and _takes(encoder, layout, info.width, info.height)
-            and _keeps_pixel_shape(encoder, muxer, info)
-        ):
+        if holds(muxer, encoder) and _fits(encoder, muxer, info):
             _decline_lost_metadata(info, encoder)
-            return _choice(encoder, layout, info, settings)
-    raise DeclinedVideoError(
-        f"{info.width}x{info.height} {info.pixel_format} cannot be encoded exactly by {' or '.join(wanted)} into a "
-        f"{container_suffix or 'Matroska'} file; convert it to yuv420p first, or choose another --codec"
+            return _choice(encoder, _layout(encoder, pixel_format), info, settings)
+    raise _refusal(wanted, container_suffix or "Matroska", muxer, info)
+
+
+def _layout(encoder: str, pixel_format: str) -> str:
+    return ffv1_name(pixel_format) if encoder == "ffv1" else pixel_format
+
+
+def _fits(encoder: str, muxer: str, info: VideoInfo) -> bool:
+    layout = _layout(encoder, plain_name(info.pixel_format))
+    return _takes(encoder, layout, info.width, info.height) and _keeps_pixel_shape(encoder, muxer, info)
+
+
+def _refusal(wanted: list[str], kind: str, muxer: str, info: VideoInfo) -> DeclinedVideoError:
+    """Says whose fault it is that none of these encoders will do, and what would."""
+    others = [codec for codec, encoder in CODECS.items() if holds(muxer, encoder) and _fits(encoder, muxer, info)]
+    # Masters get a file of their own, whatever the source is called.
+    others += ["ffv1"] * ("ffv1" not in others and _fits("ffv1", "matroska", info))
+    cure = f"choose --codec {' or '.join(others)}" if others else "convert it to yuv420p first"
+    held = [encoder for encoder in wanted if holds(muxer, encoder)]
+    names = " or ".join(codec for codec, encoder in CODECS.items() if encoder in (held or wanted))
+    if not held:
+        return DeclinedVideoError(f"a {kind} file does not hold {names}; {cure}")
+    if not any(_keeps_pixel_shape(encoder, muxer, info) for encoder in held):
+        return DeclinedVideoError(f"{names} in a {kind} file would lose that its pixels are not square; {cure}")
+    what = f"{info.width}x{info.height} {info.pixel_format} cannot be encoded exactly by {' or '.join(wanted)}"
+    if plain_name(info.pixel_format) == "yuv420p":
+        return DeclinedVideoError(f"{what} into a {kind} file, because of its size; {cure}")
+    return DeclinedVideoError(
+        f"{what} into a {kind} file; convert it to yuv420p first{f', or {cure}' if others else ''}"
     )
 
 

@@ -10,15 +10,16 @@ from collections.abc import Sequence
 
 import av
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from deblur_core.errors import DeclinedVideoError
+from deblur_core.video.adts import AAC, AacConfig, adts_header, why_headers_cannot_go
 from deblur_core.video.containers import is_mp4_family, muxer_for
 from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.lossless_sound import SoundEncoder, held_as
 from deblur_core.video.source import Source, main_video_stream, open_input
-from deblur_core.video.streams import add_copy, carried_streams
+from deblur_core.video.streams import add_copy, carried_streams, read_packets
 
 
 def add_other(target: OutputContainer, template: Stream, name: str) -> Stream | SoundEncoder:
@@ -33,16 +34,26 @@ def add_other(target: OutputContainer, template: Stream, name: str) -> Stream | 
     return add_copy(target, template, name)
 
 
-def start(target: OutputContainer, others: Sequence[Stream], name: str) -> None:
-    """Writes the header. others: the streams beside the video. Raises DeclinedVideoError if the muxer refuses them."""
+def start(target: OutputContainer, name: str) -> None:
+    """Writes the header. Raises DeclinedVideoError if the muxer refuses the streams that were added."""
     try:
         target.start_encoding()
     except (av.FFmpegError, ValueError) as error:
-        kinds = ", ".join(f"{stream.type} {stream.index}" for stream in others) or "video"
+        kinds = ", ".join(_described(stream) for stream in target.streams)
         raise DeclinedVideoError(
-            f"{name}: a {target.format.name} file cannot hold its streams ({kinds}): {error}; convert or remove "
-            "what does not belong there first"
+            f"{name}: a {target.format.name} file cannot hold its streams ({kinds}) together: {_said(error)}; convert "
+            "or remove what does not belong there first"
         ) from error
+
+
+def _described(stream: Stream) -> str:
+    codec = stream.codec_context
+    return stream.type if codec is None else f"{stream.type} {codec.codec.canonical_name}"
+
+
+def _said(error: av.FFmpegError | ValueError) -> str:
+    """Without the name of the file, which is a temporary one."""
+    return str(error.strerror if isinstance(error, av.FFmpegError) else error)
 
 
 def require_held_times(times: FrameTimes, muxer: str, name: str) -> None:
@@ -54,9 +65,10 @@ def require_held_times(times: FrameTimes, muxer: str, name: str) -> None:
 
 
 def refusal(source: Source, source_name: str, times: FrameTimes, name: str) -> str | None:
-    """Why a result called `name` cannot hold what its source comes with, as far as headers tell; None where it can.
+    """Why a result called `name` cannot hold what its source comes with; None where it can.
 
-    Writes a header without the video into memory.
+    Writes a header without the video into memory; reads the sound only where its own headers must be left out. Raises
+    DamagedVideoError if that cannot be read.
     """
     muxer = muxer_for(name)
     try:
@@ -66,7 +78,32 @@ def refusal(source: Source, source_name: str, times: FrameTimes, name: str) -> s
             for stream in others:
                 add_other(target, stream, source_name)
             if any(stream.type != "attachment" for stream in others):
-                start(target, others, source_name)
+                start(target, source_name)
+            _require_one_header(original, others, muxer, source_name)
     except DeclinedVideoError as reason:
         return str(reason)
     return None
+
+
+def _require_one_header(original: InputContainer, others: Sequence[Stream], muxer: str, name: str) -> None:
+    """Raises DeclinedVideoError if sound with headers in its packets cannot do with one for all of them, as every
+    container wants it but transport streams."""
+    framed: list[Stream] = [
+        stream
+        for stream in others
+        if isinstance(stream, AudioStream) and stream.codec_context is not None and not stream.codec_context.extradata
+        if muxer != "mpegts" and stream.codec_context.codec.canonical_name == AAC
+    ]
+    first: dict[int, AacConfig] = {}
+    for packet in read_packets(original, framed, name):
+        number, data = packet.stream_index, memoryview(packet)
+        reason = why_headers_cannot_go(data, first.get(number))
+        if reason is not None:
+            seconds = float((packet.pts or 0) * packet.time_base)
+            raise DeclinedVideoError(
+                f"{name}: its audio stream {number} (aac) {reason} at {seconds:.3f} s, which a {muxer} file cannot "
+                "hold; convert the sound first"
+            )
+        header = adts_header(data)
+        if header is not None:
+            first.setdefault(number, header.config)

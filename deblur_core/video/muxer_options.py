@@ -17,8 +17,8 @@ _MOVIE_TIMESCALE = 90000
 _LARGEST_TIMESCALE = 2**31 - 1
 
 
-def muxer_options(original: InputContainer, times: FrameTimes, muxer: str, name: str) -> dict[str, str]:
-    """For a result called `name` of FFmpeg's `muxer`, whose frames are shown at `times`."""
+def muxer_options(original: InputContainer, times: FrameTimes, muxer: str) -> dict[str, str]:
+    """For a result of FFmpeg's `muxer`, whose frames are shown at `times`."""
     if is_mp4_family(muxer):
         flags = "+faststart"
         if needs_newer_metadata(original, muxer):
@@ -26,7 +26,7 @@ def muxer_options(original: InputContainer, times: FrameTimes, muxer: str, name:
         # Dolby Vision's configuration is "unofficial" to FFmpeg, which leaves it out otherwise.
         return {"strict": "unofficial", "movflags": flags, "movie_timescale": str(_movie_timescale(original, times))}
     if muxer == "mpegts":
-        return {"mpegts_copyts": "1", "mpegts_m2ts_mode": "0" if name.lower().endswith(".ts") else "1"}
+        return {"mpegts_copyts": "1"}
     # The default would move all streams so that none starts before 0, which changes every time in the file.
     return {"avoid_negative_ts": "disabled"}
 

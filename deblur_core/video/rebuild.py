@@ -45,6 +45,7 @@ from deblur_core.video.streams import (
     copy_stream_metadata,
     read_packets,
 )
+from deblur_core.video.transport_layout import TransportLayout, laid_out, read_layout
 from deblur_core.video.transport_service import TransportService, read_service
 
 __all__ = ["CarriedFrames", "CarriedStream", "Part", "RebuildReport", "output_name", "rebuild"]
@@ -100,18 +101,20 @@ def rebuild(
     if slow is not None:
         metadata = slow.of_each(metadata)
     require_held_times(times, muxer, source_name)
-    service = read_service(source) if muxer == "mpegts" else TransportService()
+    is_transport = muxer == "mpegts"
+    service = read_service(source) if is_transport else TransportService()
+    layout = read_layout(source) if is_transport else TransportLayout()
     with open_input(source, source_name) as original:
         main = main_video_stream(original, source_name)
-        options = muxer_options(original, times, muxer, name) | service.muxer_options()
+        options = muxer_options(original, times, muxer)
+        options |= service.muxer_options() | layout.muxer_options() if is_transport else {}
         with (
             _told_as_declined(muxer, source_name, carried is not None),
-            av.open(
-                os.fspath(out_path), "w", format=muxer, options=options, metadata_errors="surrogateescape"
-            ) as target,
+            laid_out(out_path, layout) as file,
+            av.open(file, "w", format=muxer, options=options, metadata_errors="surrogateescape") as target,
         ):
             copy_container_metadata(original, target)
-            target.metadata.update(service.metadata() if muxer == "mpegts" else {})
+            target.metadata.update(service.metadata() if is_transport else {})
             key = free_key(original.metadata, muxer)
             if provenance and key is not None:
                 target.metadata[key] = provenance
@@ -166,7 +169,7 @@ def _add_streams(
         else:
             others[stream.index] = add_other(target, stream, source_name)
     try:
-        start(target, kept, source_name)
+        start(target, source_name)
     except DeclinedVideoError as error:
         if joins:
             raise VerificationError(f"its joined header is refused: {error}") from error

@@ -16,6 +16,7 @@ import numpy as np
 from av.container import InputContainer
 
 from deblur_core.errors import VerificationError
+from deblur_core.video.adts import AAC, AacConfig, adts_header, config_of
 from deblur_core.video.frame_times import FrameTimes
 from deblur_core.video.lossless_sound import held_as, samples_of
 from deblur_core.video.source import Source, main_video_stream, open_input, time_base
@@ -84,6 +85,11 @@ class _Trace:
     times: array[int] = field(default_factory=lambda: array("q"))
     sizes: array[int] = field(default_factory=lambda: array("q"))
     content: blake2b = field(default_factory=blake2b)
+    extradata: bytes = b""
+    bare: array[int] = field(default_factory=lambda: array("Q"))
+    """digests of the packets of AAC without headers of their own, of those that have one"""
+    configs: set[AacConfig] = field(default_factory=set)
+    """what these headers say"""
 
     @property
     def described(self) -> str:
@@ -148,17 +154,24 @@ def _traces(container: InputContainer, muxer: str, name: str) -> list[_Trace]:
     traces = {stream.index: _trace(stream) for stream in streams}
     for packet in read_packets(container, streams, name):
         trace = traces[packet.stream_index]
-        digest = blake2b(memoryview(packet), digest_size=_DIGEST_BYTES).digest()
-        trace.digests.append(int.from_bytes(digest, "big"))
+        trace.digests.append(_digest(memoryview(packet)))
         at = packet.pts if packet.pts is not None else packet.dts or 0
         trace.times.append(at)
         trace.size_bytes += packet.size
         if trace.codec.startswith(_CUT_ANYWHERE):
             trace.sizes.append(packet.size)
             trace.content.update(memoryview(packet))
+        header = adts_header(memoryview(packet)) if trace.codec == AAC else None
+        if header is not None and header.blocks == 1:
+            trace.bare.append(_digest(memoryview(packet)[header.size_bytes :]))
+            trace.configs.add(header.config)
         trace.end = max(trace.end, (at + (packet.duration or 0)) * trace.tick)
     # Muxers leave out a track without packets; there is nothing in it to lose.
     return [trace for trace in traces.values() if trace.file is not None or len(trace.times)]
+
+
+def _digest(data: memoryview) -> int:
+    return int.from_bytes(blake2b(data, digest_size=_DIGEST_BYTES).digest(), "big")
 
 
 def _trace(stream: Any) -> _Trace:
@@ -167,6 +180,7 @@ def _trace(stream: Any) -> _Trace:
     file = (stream.name, stream.mimetype, bytes(stream.data or b"")) if stream.type == "attachment" else None
     trace = _Trace(stream.index, stream.type, codec, language if language != "und" else "", time_base(stream), file)
     trace.size_bytes = len(file[2]) if file is not None else 0
+    trace.extradata = bytes((stream.codec_context.extradata if stream.codec_context is not None else None) or b"")
     return trace
 
 
@@ -179,13 +193,25 @@ def _compare(before: _Trace, after: _Trace, name: str) -> None:
         return
     if len(before.digests) != len(after.digests):
         raise VerificationError(f"{what} had {len(before.digests)} packets and would have {len(after.digests)}")
-    pairs = zip(before.digests, after.digests, before.times, after.times, strict=True)
+    pairs = zip(*_comparable(before, after, what), before.times, after.times, strict=True)
     for number, (left, right, left_time, right_time) in enumerate(pairs):
         if left != right:
             raise VerificationError(f"{what} differs in the bytes of packet {number}")
         shift = abs(left_time * before.tick - right_time * after.tick)
         if shift > after.tick:
             raise VerificationError(f"{what} would be {float(shift):.6f} s off at packet {number}")
+
+
+def _comparable(before: _Trace, after: _Trace, what: str) -> tuple[array[int], array[int]]:
+    """Digests of the packets of both; where only one has headers in its packets, of what lies behind them, and then
+    they must say what the other one says once."""
+    framed = [len(each.bare) == len(each.digests) > 0 for each in (before, after)]
+    if framed[0] == framed[1]:
+        return before.digests, after.digests
+    with_headers, without = (before, after) if framed[0] else (after, before)
+    if with_headers.configs != {config_of(without.extradata)}:
+        raise VerificationError(f"{what} would be described as another kind of AAC")
+    return (before.bare, after.digests) if framed[0] else (before.digests, after.bare)
 
 
 def _compare_uncut(before: _Trace, after: _Trace, what: str) -> None:

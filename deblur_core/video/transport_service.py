@@ -6,22 +6,14 @@ It knows those two tables and nothing of the streams themselves.
 
 from __future__ import annotations
 
-import os
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO
+from dataclasses import dataclass
 
 from deblur_core.video.source import Source
+from deblur_core.video.transport_tables import PAT, PAT_PID, head_of, programs_of, tables
 
-_SEARCHED_BYTES = 4 << 20
-_ENOUGH_TO_TELL = 2 << 10
-_SYNC = 0x47
-_PAT_PID, _SDT_PID = 0, 0x11
-_PAT, _SDT_OF_THIS_STREAM = 0x00, 0x42
+_SDT_PID, _SDT_OF_THIS_STREAM = 0x11, 0x42
 _SERVICE_DESCRIPTOR = 0x48
-_CRC_BYTES = 4
 # ISO 6937: a letter follows its accent.
 _ACCENTS = dict(zip(range(0xC1, 0xC9), "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308", strict=True)) | {
     0xCA: "\u030a",
@@ -61,82 +53,22 @@ class TransportService:
         return {"service_name": self.name, "service_provider": self.provider}
 
 
-@dataclass
-class _Section:
-    """A table on its way through the packets of one PID."""
-
-    data: bytearray = field(default_factory=bytearray)
-    begun: bool = False
-
-    def complete(self) -> bytes | None:
-        length = 3 + (int.from_bytes(self.data[1:3], "big") & 0xFFF) if len(self.data) > 3 else None
-        return bytes(self.data[: length - _CRC_BYTES]) if length and len(self.data) >= length else None
-
-
 def read_service(source: Source) -> TransportService:
     """Reads the first tables of a transport stream; of one with several programs only how many they are, and of what is
     no transport stream nothing."""
-    tables: dict[int, bytes] = {}
-    for section in _sections(_head(source)):
-        tables.setdefault(section[0], section)
-        if _PAT in tables and _SDT_OF_THIS_STREAM in tables:
+    found: dict[int, bytes] = {}
+    for table in tables(head_of(source), {PAT_PID, _SDT_PID}):
+        found.setdefault(table[0], table)
+        if PAT in found and _SDT_OF_THIS_STREAM in found:
             break
-    pat, sdt = tables.get(_PAT, b""), tables.get(_SDT_OF_THIS_STREAM, b"")
-    programs = [
-        (int.from_bytes(pat[at : at + 2], "big"), int.from_bytes(pat[at + 2 : at + 4], "big") & 0x1FFF)
-        for at in range(8, len(pat) - 3, 4)
-    ]
-    programs = [program for program in programs if program[0]]
+    pat, sdt = found.get(PAT, b""), found.get(_SDT_OF_THIS_STREAM, b"")
+    programs = programs_of(pat)
     if len(programs) != 1:
         return TransportService(programs=len(programs))
     (number, pid), stream_id = programs[0], int.from_bytes(pat[3:5], "big")
     network = int.from_bytes(sdt[8:10], "big") if sdt else None
     kind, provider, name = _described(sdt, number)
     return TransportService(1, stream_id, number, pid, network, kind, provider, name)
-
-
-def _head(source: Source) -> bytes:
-    """Nothing of what is no transport stream."""
-    if isinstance(source, str | os.PathLike):
-        with Path(source).open("rb") as file:
-            return _searched(file)
-    source.seek(0)
-    return _searched(source)
-
-
-def _searched(file: BinaryIO) -> bytes:
-    start = file.read(_ENOUGH_TO_TELL)
-    return start + file.read(_SEARCHED_BYTES - len(start)) if _framing(start)[0] else b""
-
-
-def _sections(data: bytes) -> Iterator[bytes]:
-    """The tables of the two PIDs, without their checksums, as they come."""
-    size, start = _framing(data)
-    open_sections: dict[int, _Section] = {_PAT_PID: _Section(), _SDT_PID: _Section()}
-    for at in range(start, len(data) - 187, size) if size else ():
-        packet = data[at : at + 188]
-        section = open_sections.get(int.from_bytes(packet[1:3], "big") & 0x1FFF)
-        if section is None or packet[0] != _SYNC or not packet[3] & 0x10:
-            continue
-        payload = packet[5 + packet[4] :] if packet[3] & 0x20 else packet[4:]
-        if packet[1] & 0x40 and payload:
-            section.data, section.begun = bytearray(payload[1 + payload[0] :]), True
-        elif section.begun:
-            section.data += payload
-        complete = section.complete()
-        if complete is not None:
-            section.begun = False
-            section.data = bytearray()
-            yield complete
-
-
-def _framing(data: bytes) -> tuple[int, int]:
-    """(bytes from packet to packet, place of the first); (0, 0) where there are none."""
-    for size, lead in ((188, 0), (192, 4), (204, 0)):
-        for start in range(lead, min(lead + size, len(data) - 3 * size)):
-            if all(data[start + number * size] == _SYNC for number in range(4)):
-                return size, start
-    return 0, 0
 
 
 def _described(sdt: bytes, number: int) -> tuple[int | None, str, str]:

@@ -46,6 +46,7 @@ def test_codec_family_of_the_source_is_kept(info: VideoInfo, codec: str, suffix:
         ({"height": 127}, ".mkv", "libvpx-vp9"),
         ({"pixel_format": "yuva420p"}, ".mkv", "ffv1"),
         ({"pixel_format": "yuvj420p"}, ".mp4", "libx264"),
+        ({"codec": "av1"}, ".mov", "libx264"),
     ],
 )
 def test_pixel_format_and_size_decide_where_the_family_cannot(
@@ -68,9 +69,14 @@ def test_codec_can_be_chosen(info: VideoInfo) -> None:
         ({"interlaced": True}, ".mp4", "auto", "interlaced"),
         ({"dynamic_metadata": ("Dolby Vision",)}, ".mp4", "auto", "Dolby Vision"),
         ({"pixel_format": "pal8"}, ".mkv", "auto", "cannot be encoded exactly"),
-        ({"height": 127}, ".ts", "auto", "cannot be encoded exactly"),
+        ({"pixel_format": "pal8"}, ".mkv", "auto", "; convert it to yuv420p first$"),
+        ({"pixel_format": "yuv422p"}, ".mp4", "av1", "convert it to yuv420p first, or choose --codec h264 or hevc or"),
+        ({"height": 127}, ".ts", "auto", r"into a \.ts file, because of its size; choose --codec ffv1$"),
         ({"height": 1}, ".mkv", "ffv1", "lines of pixels"),
-        ({}, ".webm", "h264", "cannot be encoded exactly"),
+        ({}, ".webm", "hevc", r"^a \.webm file does not hold hevc; choose --codec av1 or vp9 or ffv1$"),
+        ({"codec": "hevc"}, ".mov", "av1", r"^a \.mov file does not hold av1; choose --codec h264 or hevc or ffv1$"),
+        ({}, ".mov", "vp9", r"^a \.mov file does not hold vp9; choose --codec h264 or hevc or ffv1$"),
+        ({"sample_aspect_ratio": Fraction(4, 3)}, ".webm", "auto", "vp9 in a .webm file would lose that its pixels"),
     ],
 )
 def test_what_cannot_be_kept_is_declined(
