@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from deblur_core.errors import RestoreArchiveError, UsageError
 from deblur_core.redaction import redacted
@@ -23,8 +24,24 @@ _GOES_ON = "run the same command again to continue"
 _GOES_ON_IF_TOLD = "run the same command again with --resume to continue"
 _STARTS_OVER = "run the same command again, it starts from the beginning"
 
+
+class _Commands(TyperGroup):
+    """With --json, what the parser of the options refuses is told on stdout as well, as every other error is."""
+
+    def invoke(self, ctx: Any) -> Any:
+        as_json = "--json" in ctx.args
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            refused: Callable[[], str] | None = getattr(error, "format_message", None)
+            if as_json and refused is not None:
+                _print_error(refused())
+            raise
+
+
 app = typer.Typer(
     name="restore-archive",
+    cls=_Commands,
     help="Restores the motion-blurred frames of video archives and leaves everything else as it was.",
     no_args_is_help=True,
     add_completion=False,
@@ -45,10 +62,13 @@ def run(
         int | None, typer.Option(help="7: each restored frame becomes the seven moments of its exposure; 1 is off")
     ] = None,
     reencode: Annotated[
-        bool | None, typer.Option("--reencode", help="encode the untouched stretches of restored videos again, too")
+        bool | None,
+        typer.Option("--reencode/--no-reencode", help="encode the untouched stretches of restored videos again, too"),
     ] = None,
     codec: Annotated[str | None, typer.Option(help="auto, h264, hevc, av1, vp9 or ffv1")] = None,
-    crf: Annotated[float | None, typer.Option(help="quality of restored frames, lower is better")] = None,
+    crf: Annotated[
+        float | None, typer.Option(help="quality of restored frames, lower is better: 0 to 51; 63 with vp9 or av1")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
     work: Annotated[str | None, typer.Option(help="where temporary data lies [DESTINATION/_restore/work]")] = None,
     ray_address: Annotated[str | None, typer.Option(help="local, auto or host:port")] = None,
@@ -268,7 +288,11 @@ def _say(text: str, as_json: bool) -> None:
     text = redacted(text)
     sys.stderr.write(f"restore-archive: {printable(' '.join(text.split()))}\n")
     if as_json:
-        sys.stdout.write(json.dumps({"error": " ".join(text.split())}) + "\n")
+        _print_error(text)
+
+
+def _print_error(text: str) -> None:
+    sys.stdout.write(json.dumps({"error": " ".join(redacted(text).split())}) + "\n")
 
 
 def main() -> None:

@@ -1,10 +1,14 @@
-"""Sets what Ray and Prefect read from the environment, before either is imported. Knows nothing else.
+"""Sets what Ray and Prefect read from the environment, before either is imported, and silences what chatters all the
+same. Knows nothing else.
 
-Nothing here overrides what the user has set.
+No variable that the user has set is overridden.
 """
 
 import os
 import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -45,6 +49,21 @@ def prepare_local_ray() -> None:
     os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
     os.environ.setdefault("RAY_LOG_MONITOR_MAX_OPEN_FILES", "16")
     os.environ.setdefault("MALLOC_ARENA_MAX", "1")
+
+
+@contextmanager
+def silenced_stderr() -> Iterator[None]:
+    """Nothing reaches stderr meanwhile, not even from libraries in C that write to it on their own."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def state_folder() -> Path:

@@ -28,7 +28,7 @@ from deblur_core.storage.lease import Lease, held_lease
 from flows.artifacts import begin_progress, show_progress, show_summary
 from flows.cluster import NAMESPACE, ray_session
 from flows.inventory import VIDEOS_KEY, Inventory, leased_places, take_inventory
-from flows.settings import Settings, resolve_settings
+from flows.settings import Settings, check_device, resolve_settings
 from flows.summary import Summary, Tally, markdown, run_report, summarize
 from workers.job import META, Job, VideoTask, new_run_id
 from workers.leftovers import remove_abandoned_work
@@ -91,6 +91,7 @@ def restore_archive(
     """
     arguments = {name: value for name, value in locals().items() if name not in ("force", "retry_failed")}
     settings = resolve_settings(**arguments)
+    check_device(settings)
     inventory = prepared.get() or take_inventory(settings, new_run_id(), force, retry_failed=retry_failed)
     started = time.monotonic()
     tally, snapshot = Tally.of(inventory.given_up, skipped=len(inventory.done)), Snapshot()

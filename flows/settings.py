@@ -4,11 +4,13 @@ Precedence: argument, environment (`RESTORE_…`), `restore.toml` in the working
 """
 
 import os
+import re
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SettingsSourceError
 
@@ -19,6 +21,9 @@ from workers.job import RestoreOptions
 
 PREFIX = "RESTORE_"
 TOML_FILE = Path("restore.toml")
+_MOST_CRF, _WIDE_CRF = 51, ("vp9", "av1")
+_OF_KUBERNETES = re.compile(r"(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_[A-Z]+(_(PROTO|PORT|ADDR))?)?)$")
+"""How the names end that a pod gets for each service of its namespace: RESTORE_ARCHIVE_HEAD_SVC_SERVICE_HOST."""
 
 
 class Settings(BaseSettings):
@@ -37,7 +42,9 @@ class Settings(BaseSettings):
     slow_motion: int = Field(1, ge=1, le=99, description="moments that a restored frame becomes: 7, or 1 for one frame")
     reencode: bool = Field(False, description="encode untouched stretches of a restored video again, too")
     codec: Literal["auto", "h264", "hevc", "av1", "vp9", "ffv1"] = Field("auto", description="codec of rebuilt videos")
-    crf: float | None = Field(None, ge=0, le=63, description="quality of restored frames, lower is better")
+    crf: float | None = Field(
+        None, ge=0, le=63, description="quality of restored frames, lower is better: 0 to 51; 63 with vp9 or av1"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks run")
     segment_frames: int = Field(300, ge=1, le=100_000, description="frames a segment has at most")
     shard_videos: int = Field(200, ge=1, description="videos a Prefect task takes care of")
@@ -66,6 +73,14 @@ class Settings(BaseSettings):
         if name not in SELECTORS:
             raise ValueError(f"unknown selector {name!r}: there is {', '.join(SELECTORS)}")
         return name
+
+    @field_validator("crf")
+    @classmethod
+    def _crf_fits_the_codec(cls, crf: float | None, info: ValidationInfo) -> float | None:
+        """An archive may hold any codec, so a quality that only some encoders have wants one of these by name."""
+        if crf is not None and crf > _MOST_CRF and info.data.get("codec", _WIDE_CRF[0]) not in _WIDE_CRF:
+            raise ValueError(f"use 0 to {_MOST_CRF}, or up to 63 where --codec names {' or '.join(_WIDE_CRF)}")
+        return crf
 
     @field_validator("video_suffixes")
     @classmethod
@@ -118,6 +133,7 @@ def resolve_settings(**arguments: Any) -> Settings:
     Raises SettingsError in one line that names the setting, where it came from and what it may be.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
+    _refuse_unknown_variables()
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -126,12 +142,38 @@ def resolve_settings(**arguments: Any) -> Settings:
         message = str(problem["msg"]).removeprefix("Value error, ")
         origin = origin_of(name, given)
         if problem["type"] == "extra_forbidden":
-            raise SettingsError(f"{name} (from the {origin}) is no setting: see restore-archive doctor") from error
+            raise _no_setting(name, name, origin) from error
         raise SettingsError(f"{name} = {problem['input']!r} (from the {origin}): {message}") from error
     except SettingsSourceError as error:
         raise SettingsError(f'{error} (the environment): write a list as JSON, such as [".mp4", ".mov"]') from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{TOML_FILE.absolute()} is not valid TOML: {error}") from error
+
+
+def check_device(settings: Settings) -> None:
+    """Raises SettingsError where a run on this machine alone wants a GPU that is not here.
+
+    What a cluster has is for its actors to find out.
+    """
+    if settings.device == "cuda" and settings.ray_address == "local":
+        from deblur_core.models.precision import pick_device  # loads torch
+
+        pick_device(settings.device)
+
+
+def _refuse_unknown_variables() -> None:
+    for variable in os.environ:
+        name = variable.upper().removeprefix(PREFIX).lower()
+        is_ours = variable.upper().startswith(PREFIX) and not _OF_KUBERNETES.search(variable)
+        if is_ours and name not in Settings.model_fields:
+            raise _no_setting(variable, name, "environment")
+
+
+def _no_setting(written: str, name: str, origin: str) -> SettingsError:
+    near = get_close_matches(name, Settings.model_fields, 1)
+    spelt = [f"{PREFIX}{each.upper()}" if origin == "environment" else each for each in near or Settings.model_fields]
+    hint = f"did you mean {spelt[0]}?" if near else f"there is {', '.join(spelt)}"
+    return SettingsError(f"{written} (from the {origin}) is no setting: {hint}")
 
 
 def origin_of(name: str, arguments: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from deblur_core.errors import WeightsError
 
@@ -15,7 +16,7 @@ WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 
 
 @lru_cache(maxsize=1)
-def _released() -> dict[str, dict[str, str]]:
+def _released() -> dict[str, dict[str, Any]]:
     path = WEIGHTS_FOLDER / "released.json"
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
@@ -26,12 +27,16 @@ def _released() -> dict[str, dict[str, str]]:
 def pinned_hash(file_name: str) -> str | None:
     """SHA-256 (hex) of a released weights file, None if it is none. Raises WeightsError if the list is unreadable."""
     entry = _released().get(file_name)
-    return entry["sha256"] if entry else None
+    return str(entry["sha256"]) if entry else None
 
 
-def released_scores(file_name: str) -> str:
-    """What a released model reached on the held-out clips, in words."""
-    return _released().get(file_name, {}).get("scores", "")
+def released_scores(file_name: str, name: str) -> str:
+    """What the model of this name, one of those that load this released file, reached on the held-out clips, in words.
+
+    Restorers have theirs on the same frames all: the table of docs/models.md.
+    """
+    scores: dict[str, str] = _released().get(file_name, {}).get("scores", {})
+    return scores.get(name, "")
 
 
 def own_weights_hash(path: Path) -> str:

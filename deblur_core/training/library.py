@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from deblur_core.errors import UsageError, VideoError
+from deblur_core.output_place import missing_folders, remove_empty
 from deblur_core.training.clips import HELD_OUT, PHOTO_SUFFIXES, TOO_SOFT, VIDEO_SUFFIXES, Clip, load_video, shrink
 
 LEAST_FRAMES = 12
@@ -39,7 +40,8 @@ def build_library(data: Sequence[Path], folder: Path, settings: LibrarySettings 
     """Decodes what is under the folders `data` into `folder`: an array a clip, an index that says which are held out.
 
     Done once: an index that is there is kept. Videos under 12 frames or 224 pixels are left out; so is what cannot be
-    read, named in a warning. Raises UsageError when nothing is left to learn from, or nothing to judge on.
+    read, named in a warning. Raises UsageError when nothing is left to learn from, or nothing to judge on; `folder` is
+    gone then, and so are the folders around it that were made for it.
     """
     settings = settings or LibrarySettings()
     if (folder / _INDEX).exists():
@@ -48,6 +50,7 @@ def build_library(data: Sequence[Path], folder: Path, settings: LibrarySettings 
         if not place.is_dir():
             raise UsageError(f"the training data {place} is no folder: give one with sharp videos or photographs in it")
     shutil.rmtree(folder, ignore_errors=True)
+    missing = missing_folders(folder)
     folder.mkdir(parents=True)
     entries: list[dict[str, object]] = []
     unreadable: list[str] = []
@@ -56,7 +59,12 @@ def build_library(data: Sequence[Path], folder: Path, settings: LibrarySettings 
         np.save(folder / file, np.stack(clip.frames))
         entries.append({"name": clip.name, "file": file, "frames": len(clip.frames)})
     _hold_out(entries)
-    _require_both(entries, data, unreadable)
+    try:
+        _require_both(entries, data, unreadable)
+    except UsageError:
+        shutil.rmtree(folder)
+        remove_empty(missing)
+        raise
     draft = folder / (_INDEX + ".part")
     draft.write_text(json.dumps(entries, indent=1), encoding="utf-8")
     draft.replace(folder / _INDEX)

@@ -19,6 +19,7 @@ from deblur_core.models.network import RestorationNetwork
 from deblur_core.models.network_restorer import fill_network
 from deblur_core.models.precision import pick_device
 from deblur_core.models.registry import RestorerEntry, build_network, find_restorer
+from deblur_core.output_place import check_folder_place
 from deblur_core.synthesis.samples import SampleSettings
 from deblur_core.training.library import build_library
 from deblur_core.training.recipes import Recipe, find_recipe
@@ -59,7 +60,7 @@ def train_restorer(request: TrainingRequest, report: Callable[[dict[str, float]]
     """Trains and returns the path of the weights (half precision, moving average).
 
     resume: go on from the checkpoint in `out`, if there is one. Raises SettingsError for an unknown name, UsageError
-    for data or a budget that will not do, WeightsError for weights or a checkpoint of another network.
+    for data, a place or a budget that will not do, WeightsError for weights or a checkpoint of another network.
     """
     entry, recipe = find_restorer(request.name), find_recipe(request.name, request.published)
     if request.peak_rate:
@@ -69,14 +70,19 @@ def train_restorer(request: TrainingRequest, report: Callable[[dict[str, float]]
             "samples cut from shots need weights that restore them, of a restorer that sees sharp neighbours: "
             "give --start-from, or leave --shots out"
         )
+    if request.threads < 1:
+        raise UsageError(f"--threads must be at least 1, not {request.threads}")
+    if request.seed < 0:
+        raise UsageError(f"--seed must be at least 0, not {request.seed}")
     device = pick_device(request.device)
+    check_folder_place(request.out)
     network = fresh_network(entry, request.seed)
     if request.start_from:
         fill_network(network, request.start_from)
-    request.out.mkdir(parents=True, exist_ok=True)
     work = request.work or request.out / "work"
     library = work / "library"
     build_library(request.data, library)
+    request.out.mkdir(parents=True, exist_ok=True)
     validation = _validation(work, library, recipe, network)
     plan = plan_samples(recipe, network, request.samples, request.seed)
     shot_restorer = ShotRestorer(request.name, request.start_from) if request.shots and request.start_from else None

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from deblur_core.errors import UsageError
 from deblur_core.metrics import psnr, ssim
+from deblur_core.output_place import check_file_place, writing_explained
 
 
 def compare(before: Path, after: Path, out: Path | None) -> int:
@@ -17,6 +18,10 @@ def compare(before: Path, after: Path, out: Path | None) -> int:
     for video in (before, after):
         if not video.is_file():
             raise UsageError(f"{video} is no file: name two videos")
+    path = out or Path(f"{after.stem}.comparison.png")
+    check_file_place(path)
+    if path.exists() and (path.samefile(before) or path.samefile(after)):
+        raise UsageError(f"the picture {path} would overwrite a video: choose another --out")
     rows: list[tuple[int, float, float]] = []
     most: tuple[float, int, np.ndarray] | None = None
     for number, (first, second) in enumerate(_pairs(before, after)):
@@ -25,8 +30,8 @@ def compare(before: Path, after: Path, out: Path | None) -> int:
         if most is None or quality < most[0]:
             most = (quality, number, np.concatenate([first, second], axis=1))
     assert most is not None
-    path = out or Path(f"{after.stem}.comparison.png")
-    path.write_bytes(cv2.imencode(".png", most[2][..., ::-1])[1].tobytes())
+    with writing_explained(path):
+        path.write_bytes(cv2.imencode(".png", most[2][..., ::-1])[1].tobytes())
     console = Console()
     table = Table("frame", "PSNR dB", "SSIM", title=f"{before.name} | {after.name}")
     for number, quality, similarity in rows:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from deblur_core.errors import RestoreArchiveError
 from deblur_core.redaction import redacted
+from deblur_core.storage.keys import printable
+from flows.quiet import silenced_stderr
 from flows.settings import Settings, origin_of, resolve_settings
 
 _ENCODERS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "h264_nvenc")
@@ -37,7 +40,7 @@ def doctor() -> int:
     table = Table("", "what", "found", "what to do")
     marks = {"good": "[green]✓[/green]", "note": "[yellow]·[/yellow]", "bad": "[red]✗[/red]"}
     for finding in findings:
-        table.add_row(marks[finding.state], finding.what, finding.detail, finding.remedy)
+        table.add_row(marks[finding.state], finding.what, Text(printable(finding.detail)), finding.remedy)
     console.print(table)
     console.print(_settings_table(settings))
     bad = sum(finding.state == "bad" for finding in findings)
@@ -49,7 +52,8 @@ def _settings_table(settings: Settings) -> Table:
     table = Table("setting", "value", "from", title="Settings")
     for name in type(settings).model_fields:
         value = getattr(settings, name)
-        table.add_row(name, " ".join(value) if isinstance(value, tuple) else str(value), origin_of(name, {}))
+        words = " ".join(value) if isinstance(value, tuple) else str(value)
+        table.add_row(name, Text(printable(words)), origin_of(name, {}))
     return table
 
 
@@ -62,11 +66,19 @@ def _versions(settings: Settings) -> list[Finding]:
 def _weights(settings: Settings) -> list[Finding]:
     from deblur_core.models.registry import check_weights
 
+    findings = [Finding("weights", "good", "as released")]
     try:
-        check_weights(settings.restorer, settings.selector, settings.weights)
+        check_weights(settings.restorer, settings.selector)
     except RestoreArchiveError as error:
-        return [Finding("weights", "bad", str(error), "pip install --force-reinstall restore-archive")]
-    return [Finding("weights", "good", "as released")]
+        findings = [Finding("weights", "bad", str(error), "pip install --force-reinstall restore-archive")]
+    if settings.weights:
+        try:
+            check_weights(settings.restorer, settings.selector, settings.weights)
+            findings.append(Finding("own weights", "good", f"{settings.weights} fits {settings.restorer}"))
+        except RestoreArchiveError as error:
+            remedy = f"check the path: give what train or adapt wrote for {settings.restorer}, or leave weights out"
+            findings.append(Finding("own weights", "bad", str(error), remedy))
+    return findings
 
 
 def _gpu(settings: Settings) -> list[Finding]:
@@ -77,7 +89,7 @@ def _gpu(settings: Settings) -> list[Finding]:
     if torch.cuda.is_available():
         detail = ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
         return [Finding("GPU", "good", f"{detail}; {inference_dtype(torch.device('cuda'))}")]
-    if settings.device == "cuda":
+    if settings.device == "cuda" and settings.ray_address == "local":
         return [Finding("GPU", "bad", "device is 'cuda' and torch sees none", "install the driver and a CUDA torch")]
     precision = inference_dtype(pick_device("cpu"))
     return [Finding("GPU", "note", f"none; the CPU works in {precision} on {torch.get_num_threads()} threads")]
@@ -88,7 +100,8 @@ def _codecs(settings: Settings) -> list[Finding]:
 
     findings = []
     for name in _ENCODERS:
-        works = can_encode(name)
+        with silenced_stderr():  # x265 and SVT-AV1 introduce themselves
+            works = can_encode(name)
         optional = name == "h264_nvenc"
         state = "good" if works else ("note" if optional else "bad")
         detail = "encodes" if works else "cannot open here"
@@ -97,19 +110,15 @@ def _codecs(settings: Settings) -> list[Finding]:
 
 
 def _storage(settings: Settings) -> list[Finding]:
-    from deblur_core.storage import open_store
+    from flows.commands.doctor_places import PLACES, check_place
 
     findings = []
-    for name in ("source", "destination"):
+    for name in PLACES:
         url = getattr(settings, name)
         if url is None:
             continue
         try:
-            store = open_store(url)
-            if name == "source":
-                next(iter(store.list()), None)
-            else:
-                store.check_writable()
+            check_place(name, settings)
             findings.append(Finding(name, "good", f"{url} answers"))
         except RestoreArchiveError as error:
             findings.append(Finding(name, "bad", str(error), "check the place, the rights and AWS_…"))

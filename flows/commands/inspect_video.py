@@ -11,6 +11,7 @@ from rich.text import Text
 
 from deblur_core.errors import UsageError
 from deblur_core.manifests.frames import SegmentLabels, VideoFrames, frame_manifest, to_bytes
+from deblur_core.output_place import check_folder_place, writing_explained
 from deblur_core.storage.keys import printable
 from flows.settings import resolve_settings
 
@@ -31,6 +32,7 @@ def inspect_video(video: Path, out: Path | None, selector: str | None, threshold
     if not video.is_file():
         raise UsageError(f"{video} is no file: name one video")
     folder = out or Path(f"{video.name}.inspection")
+    check_folder_place(folder)
     from deblur_core.models.registry import load_selector
     from deblur_core.restoration import full_scale_luma
     from deblur_core.video.decode import decode_frames
@@ -52,10 +54,11 @@ def inspect_video(video: Path, out: Path | None, selector: str | None, threshold
     numbers = np.repeat([s.number for s in segments], [s.frame_count for s in segments])
     facts = VideoFrames(video.name, "", index.pts, seconds, index.is_keyframe, numbers)
     labels = SegmentLabels(0, probability, np.ones(index.frame_count, bool))
-    folder.mkdir(parents=True, exist_ok=True)
     table = frame_manifest(facts, labels, settings.threshold, [], "")
-    (folder / "frames.parquet").write_bytes(to_bytes(table, {"video": video.name}))
-    draw_timeline(folder / "timeline.png", probability, seconds, settings.threshold, video.name)
+    with writing_explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "frames.parquet").write_bytes(to_bytes(table, {"video": video.name}))
+        draw_timeline(folder / "timeline.png", probability, seconds, settings.threshold, video.name)
     _print(video.name, info, stretches(blurred, probability), seconds, folder)
     return 0
 

@@ -19,14 +19,15 @@ def models() -> int:
             f"{restorer.parameters / 1e6:.2f}",
             f"{restorer.gmac_256:.2f}",
             f"{weights_bytes(restorer.weights) / 2**20:.1f}",
-            f"{restorer.summary}\n[dim]{released_scores(restorer.weights)}[/dim]",
+            f"{restorer.summary}\n[dim]{released_scores(restorer.weights, restorer.name)}[/dim]",
         )
     table.add_section()
     for selector in SELECTORS.values():
         size = f"{weights_bytes(selector.weights) / 2**20:.2f}"
-        words = f"{selector.summary}\n[dim]{released_scores(selector.weights)}[/dim]"
+        words = f"{selector.summary}\n[dim]{released_scores(selector.weights, selector.name)}[/dim]"
         table.add_row(f"{selector.name} (selector)", "", "", size, words)
     console = Console()
     console.print(table)
+    console.print("All restorers are scored on the same 32 blurred frames of six clips that no training saw.")
     console.print(f"Model cards: {WEIGHTS_FOLDER}")
     return 0

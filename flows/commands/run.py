@@ -19,7 +19,7 @@ from deblur_core.storage.keys import printable
 from flows.embedded_server import embedded_server
 from flows.inventory import Inventory, take_inventory
 from flows.quiet import prepare_environment
-from flows.settings import Settings, resolve_settings
+from flows.settings import Settings, check_device, resolve_settings
 from flows.summary import Failure, Summary, Tally, lines, summarize
 from workers.job import new_run_id
 
@@ -36,6 +36,7 @@ def run(arguments: dict[str, Any], force: bool, retry_failed: bool, dry_run: boo
     """Restores an archive and returns the exit code. Raises UsageError before anything is written."""
     started = time.monotonic()
     settings = resolve_settings(**arguments)
+    check_device(settings)
     inventory = take_inventory(settings, new_run_id(), force, writes=not dry_run, retry_failed=retry_failed)
     if dry_run:
         _show_plan(inventory, as_json)
@@ -136,8 +137,17 @@ def _show_plan(inventory: Inventory, as_json: bool) -> None:
     estimates = list(_estimate(inventory))
     total = sum(estimate.core_seconds or 0.0 for estimate in estimates)
     if as_json:
-        plan = {"run_id": inventory.job.run_id, "skipped": len(inventory.done), "core_seconds": round(total, 1)}
-        sys.stdout.write(json.dumps({**plan, "pending": [asdict(estimate) for estimate in estimates]}) + "\n")
+        plan = {
+            "run_id": inventory.job.run_id,
+            "skipped": len(inventory.done),
+            "core_seconds": round(total, 1),
+            "pending": [asdict(estimate) for estimate in estimates],
+            "given_up": [
+                {"video": each.video, "stage": each.stage, "error": each.error} for each in inventory.given_up
+            ],
+            "other_files": inventory.other_files,
+        }
+        sys.stdout.write(json.dumps(plan) + "\n")
         return
     table = Table("video", "MB", "frames", "core seconds", "")
     for each in estimates:

@@ -19,7 +19,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from deblur_core.errors import StorageError, UsageError, VideoError
+from deblur_core.errors import UsageError, VideoError
+from deblur_core.output_place import writing_explained
 from deblur_core.synthesis.pair_folder import ClipRecord, read_record, write_clip, write_manifest, write_whole
 from deblur_core.synthesis.pairs import Model, PairSettings, make_pairs
 from deblur_core.synthesis.partly_blurred import PartlyBlurredSettings
@@ -112,7 +113,7 @@ def synthesize(sharp_dir: Path, out: Path, options: SynthesisOptions, force: boo
     settings = _described(options)
     redo = not _claim(sharp_dir, out, settings, force)
     records, failures = [], []
-    with _explained(out), _one_thread():
+    with writing_explained(out), _one_thread():
         for source in sources:
             try:
                 record = _make(source, out, options, settings, redo)
@@ -197,15 +198,6 @@ def _finish(out: Path, settings: dict[str, Any], records: list[ClipRecord], fail
     write_whole(out / "synthesis.json", (json.dumps({**account, "failures": failures}, indent=1) + "\n").encode())
     if not failures:
         (out / _UNFINISHED).unlink()
-
-
-@contextmanager
-def _explained(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        where = error.filename or out
-        raise StorageError(f"{where} cannot be read or written: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`restore-archive train`: teaches a restorer on sharp videos and photographs, within a budget of minutes."""
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from rich.table import Column, Table
 
 from deblur_core.errors import UsageError
 from deblur_core.models.registry import RESTORERS
+from deblur_core.output_place import writing_explained
 
 
 def train(
@@ -37,7 +39,7 @@ def train(
         raise UsageError("say what to learn from: --data FOLDER with sharp videos and photographs (may be given again)")
     if (minutes is None) == (steps is None):
         raise UsageError("give the budget as --minutes M, or as --steps N")
-    if (minutes if minutes is not None else steps or 0) <= 0:
+    if not 0 < (minutes if minutes is not None else steps or 0) < math.inf:
         raise UsageError("the budget must be more than nothing: --minutes 60")
     if samples < 1:
         raise UsageError("--samples must be at least 1: 4096 is a good number")
@@ -73,7 +75,8 @@ def train(
             highlight=False,
         )
 
-    weights = train_restorer(request, say, resume)
+    with writing_explained(folder):
+        weights = train_restorer(request, say, resume)
     if as_json:
         print(json.dumps(json.loads((folder / "training.json").read_text(encoding="utf-8"))))  # noqa: T201
     else:

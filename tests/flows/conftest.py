@@ -32,6 +32,7 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Runs a command in this process, in a working directory of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("signal.signal", lambda signum, handler: None)
+    monkeypatch.setattr("logging.disable", lambda level: None)  # the process goes on, with tests that read logs
     monkeypatch.setenv("COLUMNS", "160")
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 

@@ -1,6 +1,7 @@
 """The small commands and the border of the command line: exit codes, one line for a wrong request, a quick --help."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from deblur_core.errors import UsageError
+from deblur_core.manifests.videos import FAILED, VideoRecord, records_to_bytes
+from deblur_core.provenance.versions import making_version
 from flows.commands.inspect_video import stretches
+from flows.inventory import take_inventory
+from flows.settings import Settings, resolve_settings
 from tests.flows.command import REPOSITORY, CommandLine, Invoke
 from tests.media import encode_frames, make_clip, moving_texture, truncate
 from tests.workers.shaken_clip import SHAKEN, shaken_clip
@@ -135,7 +141,6 @@ def test_an_interrupted_command_says_whether_it_goes_on_or_starts_over(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, interrupted)
-    monkeypatch.setattr("logging.disable", lambda level: None)
     result = invoke(*arguments)
     assert result.exit_code == 130
     assert said in result.output
@@ -147,6 +152,55 @@ def test_models_lists_what_can_be_asked_for(invoke: Invoke) -> None:
     assert result.output.count("default") >= 2
     assert "st-variant-rnn" in result.output
     assert all(kind in result.output for kind in ("restorer", "selector", "GMAC"))
+
+
+def test_models_gives_each_restorer_its_own_figures_of_the_one_table(invoke: Invoke) -> None:
+    """Also those that share a file of weights."""
+    from deblur_core.models.registry import RESTORERS
+    from deblur_core.models.weights_file import released_scores
+
+    page = (REPOSITORY / "docs" / "models.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `(.+?)` \|.*?\| (24\.15 → [\d.]+) \| \*\*(.+?)\*\* \|", page, re.MULTILINE)
+    figures = {name: f"{gain} dB PSNR on blurred frames ({change})" for name, change, gain in table}
+    scores = {each.name: released_scores(each.weights, each.name) for each in RESTORERS.values()}
+    assert figures.keys() == scores.keys()
+    assert [name for name in figures if not scores[name].startswith(figures[name])] == []
+    said = " ".join(invoke("models").output.split())
+    assert said.count("(24.15 → 29.23)") == said.count("(24.15 → 29.32)") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "in", "out", "--json", "--bogus"), "No such option: --bogus"),
+        (("run", "in", "out", "--stride", "x", "--json"), "Invalid value for '--stride'"),
+        (("evaluate", "--json"), "Missing argument"),
+    ],
+)
+def test_with_json_what_the_options_parser_refuses_is_one_object_too(
+    invoke: Invoke, arguments: tuple[str, ...], said: str
+) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert said in json.loads(result.stdout)["error"]
+    assert result.stderr
+    assert invoke(*(each for each in arguments if each != "--json")).stdout == ""
+
+
+@pytest.mark.parametrize(("option", "reencode"), [((), True), (("--no-reencode",), False), (("--reencode",), True)])
+def test_a_switch_of_the_file_can_be_put_either_way(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: tuple[str, ...], reencode: bool
+) -> None:
+    (tmp_path / "restore.toml").write_text("reencode = true\n")
+    taken: list[Settings] = []
+
+    def take(settings: Settings, *given: Any, **named: Any) -> None:
+        taken.append(settings)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("flows.commands.run.take_inventory", take)
+    invoke("run", "in", "out", *option)
+    assert [settings.reencode for settings in taken] == [reencode]
 
 
 def test_a_dry_run_lists_what_would_be_done_and_writes_nothing(invoke: Invoke, tmp_path: Path) -> None:
@@ -167,6 +221,24 @@ def test_a_dry_run_as_json_is_one_object(invoke: Invoke, tmp_path: Path) -> None
     plan = json.loads(invoke("run", "in", "out", "--dry-run", "--json").stdout)
     assert plan["skipped"] == 0
     assert [(each["video"], each["frames"]) for each in plan["pending"]] == [("clip.mp4", 24)]
+
+
+def test_a_dry_run_as_json_names_what_is_left_alone(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("bad.mp4", "notes.txt"):
+        (tmp_path / "in" / name).write_text("x")
+    inventory = take_inventory(resolve_settings(source="in", destination="out"), "run", writes=False)
+    bad = VideoRecord(
+        "bad.mp4", inventory.pending[0].etag, 1, inventory.job.fingerprint, FAILED, "plan", "is no video", None, None,
+        0, 0, 0, 0, "earlier", 0, failed_runs=1, final_after_runs=1, failed_by=making_version(),
+    )  # fmt: skip
+    (tmp_path / "out" / "_restore").mkdir(parents=True)
+    (tmp_path / "out" / "_restore" / "videos.parquet").write_bytes(records_to_bytes([bad]))
+    plan = json.loads(invoke("run", "in", "out", "--dry-run", "--json").stdout)
+    assert plan["given_up"] == [{"video": "bad.mp4", "stage": "plan", "error": "is no video"}]
+    assert (plan["pending"], plan["other_files"]) == ([], 1)
 
 
 def test_a_wrong_request_is_one_line_and_exit_code_2(command_line: CommandLine, tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from deblur_core.errors import SettingsError
 from deblur_core.storage import open_store
 from deblur_core.storage.lease import LeaseTimes, held_lease
 from deblur_core.storage.this_process import this_process
+from flows.restore_archive import restore_archive
 from tests.conftest import S3Server
 from tests.flows.command import REPOSITORY, CommandLine, Finished
 from tests.media import make_clip
@@ -74,6 +76,20 @@ def test_weights_of_one_s_own_that_will_not_do_are_refused(assert_refused: Refus
     assert_refused(archive / "in", archive / "out", "--weights", gone, words=("cannot be read", "check the path"))
     words = ("does not hold weights of NeighbourNAFNet",)
     assert_refused(archive / "in", archive / "out", "--weights", other, words=words)
+
+
+def test_a_gpu_that_is_not_here_is_refused(assert_refused: Refused, archive: Path) -> None:
+    hidden = {"CUDA_VISIBLE_DEVICES": ""}
+    words = ("device 'cuda' was asked for", "use --device auto or cpu")
+    assert_refused(archive / "in", archive / "out", "--device", "cuda", words=words, environment=hidden)
+
+
+def test_a_deployment_s_gpu_that_is_not_here_is_refused(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flow by itself, as a worker of Prefect runs it."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SettingsError, match="device 'cuda' was asked for"):
+        restore_archive.fn(str(archive / "in"), str(archive / "out"), device="cuda")
+    assert not (archive / "out").exists()
 
 
 def test_a_destination_that_cannot_be_written_is_refused(assert_refused: Refused, archive: Path) -> None:

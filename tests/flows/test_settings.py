@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deblur_core.errors import SettingsError
-from flows.settings import Settings, origin_of, resolve_settings
+from flows.settings import Settings, check_device, origin_of, resolve_settings
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +64,9 @@ def test_every_setting_can_come_from_the_file(place: Path) -> None:
         ({"selector": "eyes"}, ("unknown selector 'eyes'", "there is default")),
         ({"codec": "h265"}, ("codec", "h265", "hevc")),
         ({"crf": 99.0}, ("crf", "99", "63")),
+        ({"crf": 60.0}, ("crf", "60", "use 0 to 51", "--codec names vp9 or av1")),
+        ({"crf": 51.5, "codec": "h264"}, ("crf", "51.5", "use 0 to 51")),
+        ({"crf": 60.0, "codec": "hevc"}, ("crf", "60", "use 0 to 51")),
         ({"deadline_factor": 0.0}, ("deadline_factor", "greater than 0")),
         ({"segment_frames": 0}, ("segment_frames", "greater than or equal to 1")),
     ],
@@ -78,10 +81,11 @@ def test_a_wrong_argument_is_named_with_what_it_may_be(arguments: dict[str, Any]
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("treshold = 0.5", ("treshold", "file restore.toml", "is no setting")),
+        ("treshold = 0.5", ("treshold", "file restore.toml", "is no setting: did you mean threshold?")),
         ("threshold = 'high'", ("threshold", "'high'", "file restore.toml", "valid number")),
         ("threshold = ", ("restore.toml", "not valid TOML")),
-        ("[run]\nthreshold = 0.5", ("run", "is no setting")),
+        ("[run]\nthreshold = 0.5", ("run", "is no setting: there is source, destination, ")),
+        ("codec = 'h264'\ncrf = 60", ("crf", "60", "file restore.toml", "use 0 to 51")),
     ],
 )
 def test_a_wrong_file_is_named_in_one_line(place: Path, text: str, words: tuple[str, ...]) -> None:
@@ -105,6 +109,65 @@ def test_a_wrong_environment_variable_is_named_in_one_line(
     assert name.removeprefix("RESTORE_").lower() in str(raised.value)
     assert "environment" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("RESTORE_TRESHOLD", "did you mean RESTORE_THRESHOLD?"),
+        ("restore_Codek", "did you mean RESTORE_CODEC?"),
+        ("RESTORE_", "there is RESTORE_SOURCE, RESTORE_DESTINATION, "),
+        ("RESTORE_COLOUR", "there is RESTORE_SOURCE, RESTORE_DESTINATION, "),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, hint: str
+) -> None:
+    monkeypatch.setenv(name, "0.2")
+    with pytest.raises(SettingsError) as raised:
+        resolve_settings()
+    assert str(raised.value).startswith(f"{name} (from the environment) is no setting: {hint}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RESTORE_ARCHIVE_HEAD_SVC_SERVICE_HOST",
+        "RESTORE_ARCHIVE_HEAD_SVC_SERVICE_PORT",
+        "RESTORE_ARCHIVE_HEAD_SVC_SERVICE_PORT_GCS_SERVER",
+        "RESTORE_ARCHIVE_HEAD_SVC_PORT",
+        "RESTORE_ARCHIVE_HEAD_SVC_PORT_6379_TCP",
+        "RESTORE_ARCHIVE_HEAD_SVC_PORT_6379_TCP_ADDR",
+        "RESTORE_ARCHIVE_HEAD_SVC_PORT_6379_TCP_PROTO",
+        "restore_threshold",
+    ],
+)
+def test_variables_of_kubernetes_and_settings_in_small_letters_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A pod is told of each service of its namespace, and the cluster's in infra/kuberay begins as settings do."""
+    monkeypatch.setenv(name, "0.25")
+    assert resolve_settings().threshold == (0.25 if name == "restore_threshold" else 0.5)
+
+
+@pytest.mark.parametrize("codec", ["vp9", "av1"])
+def test_a_high_crf_goes_with_the_codecs_that_have_it(codec: str) -> None:
+    assert resolve_settings(crf=63.0, codec=codec).crf == 63.0
+
+
+def test_what_is_true_in_the_file_is_switched_off_by_an_argument(place: Path) -> None:
+    (place / "restore.toml").write_text("reencode = true\n")
+    assert resolve_settings().reencode
+    assert not resolve_settings(reencode=False).reencode
+
+
+def test_a_gpu_that_is_not_here_is_refused_unless_a_cluster_may_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SettingsError, match="device 'cuda' was asked for"):
+        check_device(resolve_settings(device="cuda"))
+    check_device(resolve_settings(device="cuda", ray_address="auto"))
+    check_device(resolve_settings(device="auto"))
 
 
 def test_a_list_in_the_environment_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
